@@ -1,0 +1,138 @@
+//! What happens at a drop: locate, filter, count, and, if its key has a token left, report in detail.
+
+use aya_ebpf::{EbpfContext, helpers::generated::bpf_get_smp_processor_id};
+use aya_log_ebpf::debug;
+use lossdrop_common::{DropKey, Event, Shape, Totals};
+
+use crate::{
+    config::{config, present},
+    count::{count, take_token},
+    device::{locate, socket_inode},
+    emit::{Detail, emit, name},
+    filter,
+    maps::{SCRATCH, TOTALS},
+    memory::Memory,
+    packet,
+};
+
+/// The arguments of the tracepoint.
+pub(crate) struct Drop {
+    pub(crate) skb: *const u8,
+    pub(crate) location: u64,
+    pub(crate) reason: u32,
+    /// The receiving socket; null where the kernel does not tell it.
+    pub(crate) rx_sk: *const u8,
+}
+
+/// # Safety
+/// The pointers of `drop` must be what the tracepoint gave, readable through `M`.
+#[inline(always)]
+pub(crate) unsafe fn on_drop<M: Memory>(ctx: &impl EbpfContext, drop: &Drop) {
+    // SAFETY: a helper without arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let Some(totals) = TOTALS.get_ptr_mut(cpu) else { return };
+    // SAFETY: an element of the map, which only this CPU writes.
+    let totals = unsafe { &mut *totals };
+    totals.seen += 1;
+    if totals.depth != 0 {
+        totals.nested += 1;
+        return;
+    }
+    totals.depth = 1;
+    barrier();
+    // SAFETY: as promised by the caller.
+    unsafe { once::<M>(ctx, drop, cpu, totals) };
+    barrier();
+    totals.depth = 0;
+}
+
+/// Keeps the compiler from moving the work out of the guarded part.
+#[inline(always)]
+fn barrier() {
+    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+}
+
+/// # Safety
+/// As [`on_drop`].
+#[inline(always)]
+unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals: &mut Totals) {
+    if !filter::reason(drop.reason) {
+        totals.filtered += 1;
+        return;
+    }
+    // SAFETY: as promised by the caller.
+    let place = unsafe { locate::<M>(drop.skb, drop.rx_sk) };
+    if !filter::netns(place.netns) || !filter::iface(|| name(place.device)) {
+        totals.filtered += 1;
+        return;
+    }
+    let Some(scratch) = SCRATCH.get_ptr_mut(cpu) else { return };
+    // SAFETY: an element of the map, which only this CPU uses.
+    let scratch = unsafe { &mut *scratch };
+    // SAFETY: as promised by the caller.
+    let (packet, skb_len) = unsafe { packet::read::<M>(drop.skb, scratch) };
+    let headers = &scratch.headers;
+    if !filter::headers(headers) {
+        totals.filtered += 1;
+        return;
+    }
+    let key = DropKey {
+        location: drop.location,
+        reason: drop.reason,
+        netns: place.netns,
+        ifindex: place.ifindex,
+        l3: headers.l3,
+        l4: headers.l4,
+        shape: headers.shape.with_if(Shape::NO_DEVICE, !place.from_skb).0,
+    };
+    let Some(slot) = count(cpu, &key) else { return };
+    // SAFETY: an element of the map, which only this CPU writes.
+    let slot = unsafe { &mut *slot };
+    if !take_token(slot) {
+        return;
+    }
+    let sk = if drop.rx_sk.is_null() {
+        // SAFETY: as promised by the caller.
+        unsafe { M::pointer(drop.skb, config!(offsets.skb_sk)) }
+    } else {
+        drop.rx_sk
+    };
+    let detail = Detail {
+        key: &key,
+        place: &place,
+        headers,
+        packet: &packet,
+        skb_len,
+        cpu,
+        // SAFETY: the packet's socket or null.
+        socket_ino: unsafe { socket_inode(sk) },
+        // SAFETY: as promised by the caller.
+        vlan_tci: unsafe { vlan_tci::<M>(drop.skb) },
+    };
+    if emit(ctx, &detail) {
+        slot.sent += 1;
+    } else {
+        slot.lost += 1;
+        if config!(debug) != 0 {
+            debug!(ctx, "no room in the ring for a drop at {:x}, reason {}", key.location, key.reason);
+        }
+    }
+}
+
+/// The VLAN tag that was taken out of the packet.
+///
+/// # Safety
+/// `skb` must be a `struct sk_buff` that `M` can read.
+#[inline(always)]
+unsafe fn vlan_tci<M: Memory>(skb: *const u8) -> u16 {
+    let tagged = if present(config!(offsets.skb_vlan_present)).is_some() {
+        // SAFETY: as promised by the caller.
+        unsafe { M::bits(skb, config!(offsets.skb_vlan_present)) & 1 != 0 }
+    } else {
+        // SAFETY: as promised by the caller.
+        unsafe { M::field::<u16>(skb, config!(offsets.skb_vlan_proto)) != 0 }
+    };
+    // SAFETY: as promised by the caller.
+    let tci = unsafe { M::field::<u16>(skb, config!(offsets.skb_vlan_tci)) };
+    if tagged { tci } else { Event::NO_VLAN }
+}

@@ -1,0 +1,113 @@
+//! A drop in detail: fills an event and hands it to the ring buffer.
+
+use aya_ebpf::{
+    EbpfContext,
+    bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::generated::{bpf_get_stack, bpf_ktime_get_ns, bpf_probe_read_kernel},
+};
+use lossdrop_common::{DropKey, Event, parse::Headers};
+
+use crate::{
+    config::{config, present},
+    device::Place,
+    maps::{ASLEEP, EVENTS},
+    memory::{Memory, Probe},
+    packet::Linear,
+};
+
+/// What an event is made of.
+pub(crate) struct Detail<'a> {
+    pub(crate) key: &'a DropKey,
+    pub(crate) place: &'a Place,
+    pub(crate) headers: &'a Headers,
+    pub(crate) packet: &'a Linear,
+    pub(crate) skb_len: u32,
+    pub(crate) cpu: u32,
+    pub(crate) socket_ino: u64,
+    pub(crate) vlan_tci: u16,
+}
+
+/// Hands the drop to the ring buffer; false if that has no room.
+#[inline(always)]
+pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail<'_>) -> bool {
+    const HEAD: usize = size_of::<Event>();
+    let stack_bytes = config!(stack_bytes);
+    let snaplen = config!(snaplen);
+    let Some(mut entry) = EVENTS.reserve_bytes(HEAD + stack_bytes as usize + snaplen as usize, 0) else {
+        return false;
+    };
+    let start = entry.as_mut_ptr();
+    let headers = detail.headers;
+    let mut stack_len = 0;
+    if stack_bytes != 0 {
+        // SAFETY: `stack_bytes` bytes behind the head belong to the entry.
+        let got = unsafe { bpf_get_stack(ctx.as_ptr(), start.add(HEAD).cast(), stack_bytes, 0) };
+        stack_len = if got > 0 { got as u16 } else { 0 };
+    }
+    let mut packet_len = 0;
+    if snaplen != 0 && headers.start < detail.packet.end && headers.start != 0 {
+        let from = detail.packet.head.wrapping_add(headers.start as usize);
+        // SAFETY: `snaplen` bytes behind the stack belong to the entry; the helper copes with any source. What it
+        // reads behind the linear part is not counted into `packet_len`.
+        let failed = unsafe {
+            bpf_probe_read_kernel(start.add(HEAD + stack_bytes as usize).cast(), snaplen, from.cast())
+        };
+        let linear = detail.packet.end - headers.start;
+        if failed == 0 {
+            packet_len = if linear < snaplen { linear as u16 } else { snaplen as u16 };
+        }
+    }
+    // SAFETY: a helper without arguments.
+    let ktime_ns = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: the entry is at least as long as an event and aligned to 8 bytes, and every byte of the event is
+    // written below.
+    let event = unsafe { &mut *start.cast::<Event>() };
+    event.key = *detail.key;
+    event.ktime_ns = ktime_ns;
+    event.socket_ino = detail.socket_ino;
+    event.skb_len = detail.skb_len;
+    event.len = headers.len;
+    event.cpu = detail.cpu;
+    event.mtu = detail.place.mtu;
+    // Word by word: whole, they would become calls of `memmove`.
+    event.src[0] = headers.src[0];
+    event.src[1] = headers.src[1];
+    event.dst[0] = headers.dst[0];
+    event.dst[1] = headers.dst[1];
+    event.sport = headers.sport;
+    event.dport = headers.dport;
+    event.ethertype = headers.ethertype;
+    event.vlan_tci = detail.vlan_tci;
+    event.tcp_flags = headers.tcp_flags;
+    event.icmp_type = headers.icmp_type;
+    event.icmp_code = headers.icmp_code;
+    event.flags = headers.flags;
+    event.packet_len = packet_len;
+    event.stack_len = stack_len;
+    event.ifname = name(detail.place.device);
+    entry.submit(wake_up());
+    true
+}
+
+/// A reader that is awake looks by itself; waking one costs more than ten events.
+#[inline(always)]
+fn wake_up() -> u64 {
+    let Some(asleep) = ASLEEP.get_ptr_mut(0) else { return 0 };
+    // SAFETY: an element of the map. Volatile: user space writes it, too.
+    if unsafe { asleep.read_volatile() } == 0 {
+        return u64::from(BPF_RB_NO_WAKEUP);
+    }
+    // SAFETY: as above. Two CPUs at once wake it twice, which does no harm.
+    unsafe { asleep.write_volatile(0) };
+    u64::from(BPF_RB_FORCE_WAKEUP)
+}
+
+/// The name of a device as its bytes lie there, padded with NULs.
+#[inline(always)]
+pub(crate) fn name(device: *const u8) -> [u64; 2] {
+    match present(config!(offsets.dev_name)) {
+        // SAFETY: Probe copes with any address.
+        Some(offset) if !device.is_null() => unsafe { Probe::load(device, offset) },
+        _ => [0; 2],
+    }
+}

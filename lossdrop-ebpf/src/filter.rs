@@ -1,0 +1,93 @@
+//! The filters: kinds are ANDed, values of one kind ORed. A kind that is not in use is pruned by the verifier.
+
+use aya_ebpf::maps::{HashMap, lpm_trie::Key};
+use lossdrop_common::{Event, FilterKinds, HostBits, HostKey, L3, PROTO_ARP, parse::Headers};
+
+use crate::{
+    config::config,
+    maps::{FILTER_HOSTS, FILTER_IFACE, FILTER_NETNS, FILTER_PORTS, FILTER_PROTO, FILTER_REASON},
+};
+
+#[inline(always)]
+pub(crate) fn active() -> FilterKinds {
+    FilterKinds(config!(filters))
+}
+
+#[inline(always)]
+pub(crate) fn reason(reason: u32) -> bool {
+    !active().has(FilterKinds::REASON) || contains(&FILTER_REASON, &reason)
+}
+
+#[inline(always)]
+pub(crate) fn netns(inum: u32) -> bool {
+    !active().has(FilterKinds::NETNS) || contains(&FILTER_NETNS, &inum)
+}
+
+/// `name` is read only where the filter is in use.
+#[inline(always)]
+pub(crate) fn iface(name: impl FnOnce() -> [u64; 2]) -> bool {
+    !active().has(FilterKinds::IFACE) || contains(&FILTER_IFACE, &name())
+}
+
+#[inline(always)]
+pub(crate) fn headers(headers: &Headers) -> bool {
+    proto(headers) && ports(headers) && hosts(headers)
+}
+
+#[inline(always)]
+fn proto(headers: &Headers) -> bool {
+    if !active().has(FilterKinds::PROTO) {
+        return true;
+    }
+    if headers.l3 == L3::Arp as u8 {
+        contains(&FILTER_PROTO, &PROTO_ARP)
+    } else {
+        headers.l3 != L3::Other as u8 && contains(&FILTER_PROTO, &u32::from(headers.l4))
+    }
+}
+
+#[inline(always)]
+fn ports(headers: &Headers) -> bool {
+    const ALL: FilterKinds = FilterKinds(FilterKinds::PORT.0 | FilterKinds::SPORT.0 | FilterKinds::DPORT.0);
+    let active = active();
+    if !active.has(ALL) {
+        return true;
+    }
+    if headers.flags & Event::HAS_PORTS == 0 {
+        return false;
+    }
+    let Some(source) = FILTER_PORTS.get(u32::from(headers.sport / 64)) else { return false };
+    let Some(destination) = FILTER_PORTS.get(u32::from(headers.dport / 64)) else { return false };
+    let (sbit, dbit) = (1_u64 << (headers.sport % 64), 1_u64 << (headers.dport % 64));
+    (!active.has(FilterKinds::PORT) || source.any & sbit != 0 || destination.any & dbit != 0)
+        && (!active.has(FilterKinds::SPORT) || source.source & sbit != 0)
+        && (!active.has(FilterKinds::DPORT) || destination.destination & dbit != 0)
+}
+
+#[inline(always)]
+fn hosts(headers: &Headers) -> bool {
+    const ALL: FilterKinds = FilterKinds(FilterKinds::HOST.0 | FilterKinds::SRC.0 | FilterKinds::DST.0);
+    let active = active();
+    if !active.has(ALL) {
+        return true;
+    }
+    if headers.flags & Event::HAS_ADDRESSES == 0 {
+        return false;
+    }
+    let source = host(headers.l3, headers.src);
+    let destination = host(headers.l3, headers.dst);
+    (!active.has(FilterKinds::HOST) || (source | destination) & HostBits::ANY != 0)
+        && (!active.has(FilterKinds::SRC) || source & HostBits::SOURCE != 0)
+        && (!active.has(FilterKinds::DST) || destination & HostBits::DESTINATION != 0)
+}
+
+/// The kinds of host filter that cover the address.
+#[inline(always)]
+fn host(l3: u8, address: [u64; 2]) -> u32 {
+    FILTER_HOSTS.get(Key::new(HostKey::BITS, HostKey::new(l3, address))).copied().unwrap_or(0)
+}
+
+#[inline(always)]
+fn contains<K>(map: &HashMap<K, u8>, key: &K) -> bool {
+    map.get_ptr(key).is_some()
+}

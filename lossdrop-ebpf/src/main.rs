@@ -1,0 +1,27 @@
+//! The kernel side of lossdrop: counts every dropped packet under a key, and hands a rationed share of them to
+//! user space in detail. `drop.rs` is the body; `probes/` are the ways to attach it.
+
+#![no_std]
+#![no_main]
+
+mod config;
+mod count;
+mod device;
+mod drop;
+mod emit;
+mod filter;
+mod maps;
+mod memory;
+mod packet;
+mod probes;
+
+/// The kernel hands its GPL-only helpers (`bpf_probe_read_kernel`, `bpf_get_stack`) to a compatible licence only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier accepts no path that leads here.
+    loop {}
+}

@@ -1,0 +1,85 @@
+//! The two ways to read a kernel structure.
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+
+use crate::config::present;
+
+/// How the fields of a kernel structure are read.
+pub(crate) trait Memory {
+    /// The value at `base + offset`, 0 where the memory is not there.
+    ///
+    /// # Safety
+    /// `base` must be a pointer whose kind the verifier accepts for this way of reading; `T` must be an integer or
+    /// a pointer.
+    unsafe fn load<T: Copy + Default>(base: *const u8, offset: usize) -> T;
+
+    /// The field at `offset`; 0 where this kernel lacks it.
+    ///
+    /// # Safety
+    /// As [`Memory::load`].
+    #[inline(always)]
+    unsafe fn field<T: Copy + Default>(base: *const u8, offset: u32) -> T {
+        match present(offset) {
+            // SAFETY: as promised by the caller.
+            Some(offset) => unsafe { Self::load(base, offset) },
+            None => T::default(),
+        }
+    }
+
+    /// The byte that holds the bit-field at `bit`, shifted so that the field is lowest; 0 where this kernel lacks it.
+    ///
+    /// # Safety
+    /// As [`Memory::load`].
+    #[inline(always)]
+    unsafe fn bits(base: *const u8, bit: u32) -> u8 {
+        match present(bit) {
+            // SAFETY: as promised by the caller.
+            Some(bit) => unsafe { Self::load::<u8>(base, bit / 8) >> (bit % 8) },
+            None => 0,
+        }
+    }
+
+    /// The pointer in the field at `offset`.
+    ///
+    /// # Safety
+    /// As [`Memory::load`].
+    unsafe fn pointer(base: *const u8, offset: u32) -> *const u8;
+}
+
+/// Typed pointers (`tp_btf`): plain loads, which the kernel turns into faultless ones.
+pub(crate) enum Direct {}
+
+impl Memory for Direct {
+    #[inline(always)]
+    unsafe fn load<T: Copy + Default>(base: *const u8, offset: usize) -> T {
+        // SAFETY: the verifier checks the access against the pointer's BTF type. Volatile: neighbouring loads must
+        // not be merged into one that spans two fields.
+        unsafe { base.add(offset).cast::<T>().read_volatile() }
+    }
+
+    #[inline(always)]
+    unsafe fn pointer(base: *const u8, offset: u32) -> *const u8 {
+        match present(offset) {
+            // SAFETY: as in `load`.
+            Some(offset) => unsafe { base.add(offset).cast::<*const u8>().read_volatile() },
+            None => core::ptr::null(),
+        }
+    }
+}
+
+/// Plain addresses: the helper reads them.
+pub(crate) enum Probe {}
+
+impl Memory for Probe {
+    #[inline(always)]
+    unsafe fn load<T: Copy + Default>(base: *const u8, offset: usize) -> T {
+        // SAFETY: the helper copes with any address.
+        unsafe { bpf_probe_read_kernel(base.wrapping_add(offset).cast::<T>()) }.unwrap_or_default()
+    }
+
+    #[inline(always)]
+    unsafe fn pointer(base: *const u8, offset: u32) -> *const u8 {
+        // SAFETY: as promised by the caller.
+        unsafe { Self::field::<u64>(base, offset) as *const u8 }
+    }
+}

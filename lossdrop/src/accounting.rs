@@ -1,0 +1,104 @@
+//! The identity that every run ends with: `seen = shown + suppressed + filtered + lost`.
+
+use std::{collections::HashMap, ops::AddAssign};
+
+use lossdrop_common::DropKey;
+
+/// What the kernel counted of one key, in drops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// Drops that passed the filter.
+    pub count: u64,
+    /// Of `count`: details handed to user space.
+    pub sent: u64,
+    /// Of `count`: details that the ring buffer had no room for.
+    pub lost: u64,
+}
+
+impl AddAssign for Row {
+    fn add_assign(&mut self, other: Self) {
+        self.count += other.count;
+        self.sent += other.sent;
+        self.lost += other.lost;
+    }
+}
+
+/// The kernel's counters, summed up over the CPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Every drop since the start.
+    pub seen: u64,
+    /// Drops that a filter refused.
+    pub filtered: u64,
+    /// Drops whose detail was to be sent and could not be: the ring buffer was full, or the drop interrupted the
+    /// kernel program itself.
+    pub lost: u64,
+    pub rows: HashMap<DropKey, Row>,
+    /// Drops for whose key the table had no room.
+    pub other: Row,
+}
+
+impl Counters {
+    /// Adds drops that the kernel did not call the program for.
+    pub fn add_missed(&mut self, missed: u64) {
+        self.seen += missed;
+        self.lost += missed;
+    }
+}
+
+/// Where every drop went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accounting {
+    pub seen: u64,
+    pub shown: u64,
+    /// Counted under their key, not shown: benign noise, details over the ration, details behind `--count`.
+    pub suppressed: u64,
+    pub filtered: u64,
+    pub lost: u64,
+    /// Of `suppressed`: benign noise.
+    pub benign: u64,
+}
+
+impl Accounting {
+    /// Balances the final counters against what was shown; `hidden` tells the keys whose drops are not to be shown.
+    pub fn balance(counters: &Counters, shown: u64, mut hidden: impl FnMut(&DropKey) -> bool) -> Self {
+        let Counters { seen, filtered, lost, ref rows, other: _ } = *counters;
+        let suppressed = seen.saturating_sub(filtered + lost + shown);
+        let benign = rows.iter().filter(|(key, _)| hidden(key)).map(|(_, row)| row.count - row.lost).sum();
+        Self { seen, shown, suppressed, filtered, lost, benign }
+    }
+
+    /// Whether the books balance. They do, unless lossdrop itself is wrong.
+    pub const fn holds(&self) -> bool {
+        self.seen == self.shown + self.suppressed + self.filtered + self.lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(location: u64) -> DropKey {
+        DropKey { location, ..DropKey::default() }
+    }
+
+    #[test]
+    fn every_drop_is_in_exactly_one_place() {
+        let mut counters = Counters { seen: 1000, filtered: 100, lost: 7, ..Counters::default() };
+        counters.rows.insert(key(1), Row { count: 593, sent: 20, lost: 3 });
+        counters.rows.insert(key(2), Row { count: 300, sent: 20, lost: 4 });
+        counters.add_missed(5);
+        let books = Accounting::balance(&counters, 17, |key| key.location == 2);
+        assert_eq!(
+            books,
+            Accounting { seen: 1005, shown: 17, suppressed: 876, filtered: 100, lost: 12, benign: 296 }
+        );
+        assert!(books.holds());
+    }
+
+    #[test]
+    fn books_that_show_more_than_was_seen_do_not_hold() {
+        let counters = Counters { seen: 1, ..Counters::default() };
+        assert!(!Accounting::balance(&counters, 2, |_| false).holds());
+    }
+}

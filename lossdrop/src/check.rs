@@ -1,0 +1,298 @@
+//! `lossdrop check`, and the part of it that every command which loads something begins with.
+
+use std::{
+    io::{Write as _, stdout},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use caps::{CapSet, Capability};
+use lossdrop_common::Attach;
+use serde::Serialize;
+
+use crate::{
+    error::Error,
+    kernel::{
+        KernelFacts, Options,
+        facts::{BTF_DIR, release},
+        load, sys,
+    },
+    symbols::Symbols,
+};
+
+/// One thing that a kernel offers or lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    pub what: &'static str,
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+    /// What lossdrop can't do where it is missing.
+    pub lost: &'static str,
+}
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    pub release: String,
+    /// `lossdrop trace` works here.
+    pub can_trace: bool,
+    pub facts: Vec<Fact>,
+}
+
+/// What decides whether anything can be loaded at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preflight {
+    /// `CAP_SYS_ADMIN`, or `CAP_BPF` and `CAP_PERFMON`: the names of those that are missing.
+    pub missing_capabilities: Vec<&'static str>,
+    pub lockdown: Option<String>,
+    pub has_btf: bool,
+    pub has_ring_buffer: bool,
+    pub release: String,
+}
+
+impl Preflight {
+    fn gather() -> Self {
+        Self {
+            missing_capabilities: missing_capabilities(),
+            lockdown: sys::lockdown(),
+            has_btf: btf_path().exists(),
+            has_ring_buffer: load::has_ring_buffer(),
+            release: release(),
+        }
+    }
+
+    /// The first thing that makes loading impossible.
+    pub fn require(&self) -> Result<(), Error> {
+        if !self.missing_capabilities.is_empty() {
+            return Err(Error::Capabilities { missing: self.missing_capabilities.join(" and ") });
+        }
+        if self.lockdown.as_deref() == Some("confidentiality") {
+            return Err(Error::Lockdown);
+        }
+        if !self.has_ring_buffer {
+            return Err(Error::NoRingBuffer { release: self.release.clone() });
+        }
+        if !self.has_btf {
+            return Err(Error::Btf { path: btf_path(), why: "there is no such file".to_owned() });
+        }
+        Ok(())
+    }
+}
+
+fn btf_path() -> std::path::PathBuf {
+    Path::new(BTF_DIR).join("vmlinux")
+}
+
+/// The preflight of every command that loads something.
+pub fn require() -> Result<(), Error> {
+    Preflight::gather().require()
+}
+
+fn missing_capabilities() -> Vec<&'static str> {
+    if has(Capability::CAP_SYS_ADMIN) {
+        return Vec::new();
+    }
+    [(Capability::CAP_BPF, "CAP_BPF"), (Capability::CAP_PERFMON, "CAP_PERFMON")]
+        .into_iter()
+        .filter(|(capability, _)| !has(*capability))
+        .map(|(_, name)| name)
+        .collect()
+}
+
+fn has(capability: Capability) -> bool {
+    caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
+}
+
+/// Prints the table; the exit code says whether `trace` can run.
+pub fn run(json: bool) -> Result<ExitCode> {
+    let report = gather();
+    let mut out = stdout().lock();
+    let written = if json {
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        writeln!(out)
+    } else {
+        out.write_all(table(&report).as_bytes())
+    };
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
+    }
+    Ok(if report.can_trace { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn fact(what: &'static str, ok: bool, detail: impl Into<String>, lost: &'static str) -> Fact {
+    Fact { what, ok, detail: detail.into(), lost }
+}
+
+fn gather() -> Report {
+    let preflight = Preflight::gather();
+    let mut facts = vec![
+        capabilities(&preflight),
+        fact(
+            "lockdown",
+            preflight.lockdown.as_deref() != Some("confidentiality"),
+            preflight.lockdown.clone().unwrap_or_else(|| "none that shows".to_owned()),
+            "everything: kernel memory can't be read",
+        ),
+        fact(
+            "BPF ring buffer",
+            preflight.has_ring_buffer,
+            if preflight.has_ring_buffer { "there" } else { "needs Linux 5.8" },
+            "everything",
+        ),
+    ];
+    let can_trace = match KernelFacts::gather() {
+        Ok(kernel) => {
+            facts.extend(kernel_facts(&kernel));
+            let attached = attach_facts(&kernel);
+            let can_trace = attached.iter().any(|fact| fact.ok);
+            facts.extend(attached);
+            can_trace && preflight.require().is_ok()
+        }
+        Err(error) => {
+            facts.push(fact(
+                "BTF",
+                false,
+                error.to_string(),
+                "everything: lossdrop can't find its way in the kernel",
+            ));
+            false
+        }
+    };
+    facts.push(symbols());
+    Report { release: preflight.release, can_trace, facts }
+}
+
+fn capabilities(preflight: &Preflight) -> Fact {
+    let missing = &preflight.missing_capabilities;
+    let helpful: Vec<&str> = [
+        (Capability::CAP_SYSLOG, "CAP_SYSLOG (function names)"),
+        (Capability::CAP_SYS_PTRACE, "CAP_SYS_PTRACE (processes of other users)"),
+    ]
+    .into_iter()
+    .filter(|(capability, _)| !has(*capability))
+    .map(|(_, name)| name)
+    .collect();
+    let detail = match (missing.is_empty(), helpful.is_empty()) {
+        (true, true) => "all that are needed".to_owned(),
+        (true, false) => format!("enough, but for {}", helpful.join(", ")),
+        (false, _) => format!("no {}", missing.join(", no ")),
+    };
+    fact("capabilities", missing.is_empty(), detail, "everything: run lossdrop as root")
+}
+
+fn kernel_facts(kernel: &KernelFacts) -> Vec<Fact> {
+    let missing: Vec<String> =
+        kernel.missing.iter().map(|missing| format!("{}: {}", missing.field, missing.lost)).collect();
+    vec![
+        fact("BTF", true, kernel.btf_path.display().to_string(), ""),
+        fact(
+            "structure fields",
+            missing.is_empty(),
+            if missing.is_empty() { "all found".to_owned() } else { missing.join("; ") },
+            "what stands beside the field",
+        ),
+        fact("skb:kfree_skb", true, format!("{} arguments", kernel.args), ""),
+        fact(
+            "drop reasons",
+            kernel.has_reason(),
+            if kernel.has_reason() { format!("{} named", kernel.reasons.len()) } else { "none".to_owned() },
+            "reasons: causes come from the location alone (Linux 5.17 brought them)",
+        ),
+        fact(
+            "receiving socket",
+            kernel.has_rx_sk(),
+            if kernel.has_rx_sk() { "rx_sk" } else { "no rx_sk" },
+            "the owner of most packets dropped on receipt (Linux 6.11 brought it)",
+        ),
+    ]
+}
+
+/// Attaches for a moment in each way.
+fn attach_facts(kernel: &KernelFacts) -> Vec<Fact> {
+    let tried = |attach| {
+        let options = Options { attach: Some(attach), keys: 1, ring_bytes: 4096, ..Options::default() };
+        load::attach_for_a_moment(kernel, &options)
+    };
+    let outcome = |result: Result<u32, Error>| match result {
+        Ok(0) => (true, "attached".to_owned()),
+        Ok(instructions) => (true, format!("attached, {instructions} instructions verified")),
+        Err(error) => (false, error.to_string()),
+    };
+    let (btf_ok, btf_detail) = outcome(tried(Attach::TpBtf));
+    let (raw_ok, raw_detail) = outcome(tried(Attach::RawTracepoint));
+    let (fentry_ok, fentry_detail) = match load::try_fentry() {
+        Ok(()) => (true, "loaded".to_owned()),
+        Err(error) => (false, error.to_string()),
+    };
+    vec![
+        fact("tp_btf", btf_ok, btf_detail, "speed: raw_tracepoint is used instead"),
+        fact("raw_tracepoint", raw_ok, raw_detail, "the fallback for tp_btf"),
+        fact("fentry", fentry_ok, fentry_detail, "nothing yet: trace does not need it"),
+    ]
+}
+
+fn symbols() -> Fact {
+    let lost =
+        "names of functions: locations are shown as numbers, and causes that depend on them are unknown";
+    match Symbols::load() {
+        Ok(symbols) if symbols.is_empty() => {
+            fact("kallsyms", false, "addresses are hidden (kernel.kptr_restrict, CAP_SYSLOG)", lost)
+        }
+        Ok(symbols) => fact("kallsyms", true, format!("{} functions", symbols.len()), lost),
+        Err(error) => fact("kallsyms", false, error.to_string(), lost),
+    }
+}
+
+fn table(report: &Report) -> String {
+    let width = report.facts.iter().map(|fact| fact.what.len()).max().unwrap_or(0);
+    let mut text = format!("Linux {}\n", report.release);
+    for fact in &report.facts {
+        let state = if fact.ok { "ok" } else { "missing" };
+        text.push_str(&format!("  {:<width$}  {state:<7}  {}\n", fact.what, fact.detail));
+        if !fact.ok {
+            text.push_str(&format!("  {:<width$}           lost: {}\n", "", fact.lost));
+        }
+    }
+    text.push_str(if report.can_trace {
+        "lossdrop trace can run here.\n"
+    } else {
+        "lossdrop trace can't run here.\n"
+    });
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fine() -> Preflight {
+        Preflight {
+            missing_capabilities: Vec::new(),
+            lockdown: Some("integrity".to_owned()),
+            has_btf: true,
+            has_ring_buffer: true,
+            release: "6.1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_missing_thing_gives_its_own_sentence() {
+        assert!(fine().require().is_ok());
+        for (preflight, words) in [
+            (
+                Preflight { missing_capabilities: vec!["CAP_BPF", "CAP_PERFMON"], ..fine() },
+                "run it with sudo",
+            ),
+            (Preflight { lockdown: Some("confidentiality".to_owned()), ..fine() }, "locked down"),
+            (Preflight { has_ring_buffer: false, release: "5.4".to_owned(), ..fine() }, "Linux 5.8 or newer"),
+            (Preflight { has_btf: false, ..fine() }, "CONFIG_DEBUG_INFO_BTF=y"),
+        ] {
+            let error = preflight.require().expect_err(words).to_string();
+            assert!(error.contains(words), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

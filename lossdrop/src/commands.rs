@@ -1,0 +1,178 @@
+//! From the command line to what runs.
+
+use std::{io::stdout, os::fd::OwnedFd, process::ExitCode};
+
+use anstream::{AutoStream, ColorChoice};
+use anyhow::{Context as _, Result};
+use aya_log::EbpfLogger;
+use log::{debug, warn};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    accounting::Counters,
+    check, cli,
+    cli::{Cli, Command, TraceArgs},
+    describe::Describer,
+    kernel::{Kernel, KernelFacts, Options},
+    namespaces::Namespaces,
+    output::{json::Json, text::Text},
+    reasons,
+    symbols::Symbols,
+    trace::{self, Limits, Pipeline, Watched, Writer},
+};
+
+/// Runs the command; errors are for the user to read.
+pub fn run(cli: &Cli) -> Result<ExitCode> {
+    init_log(cli.verbose);
+    match &cli.command {
+        Command::Trace(args) => trace_command(args, cli.verbose >= 2).map(|()| ExitCode::SUCCESS),
+        Command::Check { json } => check::run(*json),
+        Command::Reasons { json } => reasons::run(*json).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn init_log(verbose: u8) {
+    let level = match verbose {
+        0 => log::LevelFilter::Warn,
+        1 => log::LevelFilter::Info,
+        _ => log::LevelFilter::Debug,
+    };
+    env_logger::Builder::new()
+        .filter_level(level)
+        .format(|out, record| {
+            use std::io::Write as _;
+            writeln!(out, "lossdrop: {}: {}", record.level().as_str().to_ascii_lowercase(), record.args())
+        })
+        .init();
+}
+
+fn trace_command(args: &TraceArgs, debug: bool) -> Result<()> {
+    check::require()?;
+    let facts = KernelFacts::gather()?;
+    for missing in &facts.missing {
+        warn!("this kernel has no {}: lossdrop can't tell {}", missing.field, missing.lost);
+    }
+    let options = Options {
+        attach: args.attach.map(Into::into),
+        filter: args.filter.resolve(&facts.reasons, Namespaces::scan)?,
+        rate: args.rate.0,
+        // The bytes go nowhere but into JSON and the dump.
+        snaplen: if args.json || args.hex { args.snaplen } else { 0 },
+        stack: args.stack,
+        keys: args.keys.0,
+        ring_bytes: args.buffer.0,
+        debug,
+    };
+    let symbols = Symbols::load().context("cannot read /proc/kallsyms")?;
+    if symbols.is_empty() {
+        warn!(
+            "the kernel hides its addresses (kernel.kptr_restrict, or no CAP_SYSLOG): locations are shown as numbers"
+        );
+    }
+    let reasons = facts.has_reason().then(|| facts.reasons.clone());
+    let describer = Describer::new(reasons, symbols);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+    let result = runtime.block_on(async {
+        if args.json {
+            trace_with(args, &facts, &options, describer, Json::default()).await
+        } else {
+            let color = AutoStream::choice(&stdout()) != ColorChoice::Never;
+            trace_with(
+                args,
+                &facts,
+                &options,
+                describer,
+                Text::new(color, args.hex, jiff::tz::TimeZone::system()),
+            )
+            .await
+        }
+    });
+    // A look-up that is still under way must not keep us.
+    runtime.shutdown_background();
+    result
+}
+
+async fn trace_with<O: crate::output::Output>(
+    args: &TraceArgs,
+    facts: &KernelFacts,
+    options: &Options,
+    describer: Describer,
+    output: O,
+) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    };
+    let limits = Limits {
+        all: args.all,
+        rate: args.rate.0,
+        count: args.count,
+        duration: args.duration.map(|cli::Span(duration)| duration),
+    };
+    let layout = options.layout();
+    let (kernel, ring) = Kernel::start(facts, options)?;
+    let mut live = Live::new(kernel, options.debug);
+    eprintln!("lossdrop: watching {}", headline(args, facts, &live.kernel));
+    let mut pipeline = Pipeline::new(describer, output, layout, limits);
+    let mut writer = Writer::new(std::fs::File::from(own_stdout()?));
+    let end = trace::run(ring, &mut live, &mut pipeline, &mut writer, stop).await?;
+    debug!("ended: {end:?}");
+    Ok(())
+}
+
+/// Standard output without the lock and the buffer of `std::io::Stdout`.
+fn own_stdout() -> std::io::Result<OwnedFd> {
+    std::os::fd::AsFd::as_fd(&stdout()).try_clone_to_owned()
+}
+
+/// `Linux 6.18.44 through tp_btf; filter: port 80; benign drops hidden (--all shows them)`.
+fn headline(args: &TraceArgs, facts: &KernelFacts, kernel: &Kernel) -> String {
+    let noise = if args.all { "benign drops shown" } else { "benign drops hidden (--all shows them)" };
+    let how = match kernel.attach {
+        lossdrop_common::Attach::TpBtf => "tp_btf",
+        lossdrop_common::Attach::RawTracepoint => "raw_tracepoint",
+    };
+    format!("Linux {} through {how}; filter: {}; {noise}", facts.release, args.filter)
+}
+
+/// The kernel program while it runs.
+struct Live {
+    kernel: Kernel,
+    log: Option<EbpfLogger<&'static dyn log::Log>>,
+}
+
+impl Live {
+    fn new(mut kernel: Kernel, debug: bool) -> Self {
+        let log = debug.then(|| EbpfLogger::init(kernel.ebpf_mut()));
+        let log =
+            log.and_then(|log| log.inspect_err(|error| debug!("no log from the kernel side: {error}")).ok());
+        Self { kernel, log }
+    }
+}
+
+impl Watched for Live {
+    fn stop(&mut self) -> Counters {
+        self.kernel.detach();
+        self.tick();
+        let mut counters = self.kernel.counters.read();
+        counters.add_missed(self.kernel.missed());
+        counters
+    }
+
+    fn counters(&mut self) -> Counters {
+        self.kernel.counters.read()
+    }
+
+    fn tick(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+    }
+}

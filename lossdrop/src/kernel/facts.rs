@@ -1,0 +1,61 @@
+//! What is known of the running kernel before anything is loaded.
+
+use std::path::{Path, PathBuf};
+
+use lossdrop_common::Offsets;
+
+use super::{
+    btf::KernelBtf,
+    offsets::{self, Missing},
+    reasons::Reasons,
+};
+use crate::error::{Error, Result};
+
+/// Where kernels keep their BTF.
+pub const BTF_DIR: &str = "/sys/kernel/btf";
+
+#[derive(Clone, Debug)]
+pub struct KernelFacts {
+    /// As `uname -r` says.
+    pub release: String,
+    pub btf_path: PathBuf,
+    /// Arguments of the tracepoint `skb:kfree_skb`.
+    pub args: u32,
+    pub offsets: Offsets,
+    pub missing: Vec<Missing>,
+    pub reasons: Reasons,
+}
+
+impl KernelFacts {
+    /// Asks the running kernel.
+    pub fn gather() -> Result<Self> {
+        let btf_path = Path::new(BTF_DIR).join("vmlinux");
+        let btf = KernelBtf::open(&btf_path)?;
+        let (offsets, missing) = offsets::resolve(&btf);
+        if missing.iter().any(|missing| missing.field == offsets::REQUIRED) {
+            return Err(Error::Btf { path: btf_path, why: format!("no {} in it", offsets::REQUIRED) });
+        }
+        let args = btf.tracepoint_args("kfree_skb").ok_or_else(|| Error::Btf {
+            path: btf_path.clone(),
+            why: "no tracepoint skb:kfree_skb in it".to_owned(),
+        })?;
+        let reasons = Reasons::gather(&btf, Path::new(BTF_DIR));
+        Ok(Self { release: release(), btf_path, args, offsets, missing, reasons })
+    }
+
+    /// The tracepoint tells the reason.
+    pub const fn has_reason(&self) -> bool {
+        self.args >= 3
+    }
+
+    /// The tracepoint tells the receiving socket.
+    pub const fn has_rx_sk(&self) -> bool {
+        self.args >= 4
+    }
+}
+
+/// As `uname -r` says.
+pub fn release() -> String {
+    nix::sys::utsname::uname()
+        .map_or_else(|_| "unknown".to_owned(), |uname| uname.release().to_string_lossy().into_owned())
+}

@@ -1,0 +1,13 @@
+//! Everything that talks to the kernel through BPF. Only this folder knows aya.
+
+pub mod btf;
+pub mod counters;
+pub mod facts;
+pub mod load;
+pub mod offsets;
+pub mod reasons;
+pub mod ring;
+pub mod sys;
+
+pub use facts::KernelFacts;
+pub use load::{Kernel, Options};

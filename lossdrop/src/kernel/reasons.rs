@@ -1,0 +1,105 @@
+//! The names of the running kernel's drop reasons. Their numbers differ from kernel to kernel, so they are taken from
+//! its BTF.
+
+use std::{borrow::Cow, collections::BTreeMap, path::Path};
+
+use log::debug;
+
+use super::btf::KernelBtf;
+
+/// The upper half of a reason names the subsystem (`include/net/dropreason.h`).
+const SUBSYSTEM_SHIFT: u32 = 16;
+
+/// Enums with the reasons of a subsystem: the module whose BTF has it, unless it is built in, and the enum's name.
+const SUBSYSTEM_ENUMS: [(&str, &str); 3] = [
+    ("mac80211", "mac80211_drop_reason"),
+    ("openvswitch", "ovs_drop_reason"),
+    ("sch_generic", "qdisc_drop_reason"),
+];
+
+/// Enumerators that are no reasons of a drop.
+const NO_REASONS: [&str; 3] = ["MAX", "SUBSYS_MASK", "NUM"];
+
+/// Names by number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasons {
+    names: BTreeMap<u32, String>,
+    subsystems: BTreeMap<u32, String>,
+}
+
+impl Reasons {
+    /// Reads the core reasons and those of every subsystem that the kernel or a loaded module has.
+    pub fn gather(btf: &KernelBtf, modules: &Path) -> Self {
+        let mut names: BTreeMap<u32, String> = btf
+            .enumeration("skb_drop_reason")
+            .into_iter()
+            .map(|(number, name)| (number, core_name(&name).to_owned()))
+            .filter(|(_, name)| !NO_REASONS.contains(&name.as_str()))
+            .collect();
+        let subsystems = btf
+            .enumeration("skb_drop_reason_subsys")
+            .into_iter()
+            .filter_map(|(number, name)| {
+                Some((number, name.strip_prefix("SKB_DROP_REASON_SUBSYS_")?.to_owned()))
+            })
+            .filter(|(_, name)| name != "NUM" && name != "CORE")
+            .collect();
+        for (module, name) in SUBSYSTEM_ENUMS {
+            let mut values = btf.enumeration(name);
+            let path = modules.join(module);
+            if values.is_empty() && path.exists() {
+                match btf.open_module(&path) {
+                    Ok(btf) => values = btf.enumeration(name),
+                    Err(error) => debug!("{error}"),
+                }
+            }
+            // Values without a subsystem are the enum's markers.
+            names.extend(
+                values
+                    .into_iter()
+                    .filter(|(number, name)| number >> SUBSYSTEM_SHIFT != 0 && !name.starts_with('_')),
+            );
+        }
+        Self { names, subsystems }
+    }
+
+    /// For tests and recordings: these names and no subsystems.
+    pub fn from_names(names: impl IntoIterator<Item = (u32, String)>) -> Self {
+        Self { names: names.into_iter().collect(), subsystems: BTreeMap::new() }
+    }
+
+    /// The reason's name; for one that the BTF does not have, its subsystem and number.
+    pub fn name(&self, number: u32) -> Cow<'_, str> {
+        if let Some(name) = self.names.get(&number) {
+            return Cow::Borrowed(name);
+        }
+        match self.subsystems.get(&(number >> SUBSYSTEM_SHIFT)) {
+            Some(subsystem) => Cow::Owned(format!("{subsystem}_{}", number & 0xffff)),
+            None => Cow::Owned(format!("REASON_{number}")),
+        }
+    }
+
+    /// The number of a name, in whatever case and with or without the prefix.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        let wanted = name.to_ascii_uppercase();
+        let wanted = core_name(&wanted);
+        self.names.iter().find(|(_, name)| name.eq_ignore_ascii_case(wanted)).map(|(number, _)| *number)
+    }
+
+    /// Every reason, by number.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.names.iter().map(|(number, name)| (*number, name.as_str()))
+    }
+
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+fn core_name(name: &str) -> &str {
+    name.strip_prefix("SKB_DROP_REASON_").or_else(|| name.strip_prefix("SKB_")).unwrap_or(name)
+}

@@ -1,0 +1,398 @@
+//! From a drop's reason, location and shape to what it means.
+
+use lossdrop_common::DropKey;
+
+use super::conditions::is_no_packet;
+use super::{Applies, Class, LOCATIONS, Location, REASONS, Reason};
+
+/// Reasons that say how a buffer was freed and not why: the location decides.
+const VAGUE: [&str; 2] = ["NOT_SPECIFIED", "QUEUE_PURGE"];
+
+/// What is known of a drop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classified {
+    pub class: Class,
+    /// Noise: counted, but hidden by default.
+    pub benign: bool,
+    /// One sentence without a full stop; empty only for [`Class::Unknown`].
+    pub meaning: &'static str,
+}
+
+impl Classified {
+    const UNKNOWN: Self = Self { class: Class::Unknown, benign: false, meaning: "" };
+    /// The kernel frees a good many buffers that carry nothing and belong to sockets (netlink, `AF_UNIX`).
+    const NO_PACKET: Self =
+        Self { class: Class::Housekeeping, benign: true, meaning: "an empty buffer that carries no packet" };
+}
+
+/// The entry of a reason, by its name without `SKB_DROP_REASON_`; a subsystem's by its enumerator.
+pub fn reason(name: &str) -> Option<&'static Reason> {
+    REASONS.iter().find(|row| row.name == name)
+}
+
+/// The row for a drop in the function `symbol`: the first that lists it and applies.
+pub fn location(reason: Option<&str>, symbol: &str, key: &DropKey) -> Option<&'static Location> {
+    LOCATIONS.iter().find(|row| {
+        row.symbols.contains(&symbol)
+            && match row.applies {
+                Applies::Unsaid => reason.is_none_or(|name| VAGUE.contains(&name)),
+                Applies::NoReasons => reason.is_none(),
+                Applies::Reason(name) => reason == Some(name),
+            }
+            && row.when.is_none_or(|condition| (condition.holds)(key))
+    })
+}
+
+/// Says what a drop means.
+///
+/// `reason` is `None` on a kernel that has no reasons, and only there: a number without a name must be
+/// passed as some text. `symbol` is the function that dropped the packet, without offset and compiler's
+/// suffix. A reason decides unless it is vague or a row of [`LOCATIONS`] names it. A reason that the table
+/// does not know gets its location's class and meaning, but is never benign.
+pub fn classify(reason: Option<&str>, symbol: Option<&str>, key: &DropKey) -> Classified {
+    let entry = reason.and_then(self::reason);
+    if reason.is_some() && entry.is_none() {
+        let place = symbol.and_then(|symbol| location(Some(VAGUE[0]), symbol, key));
+        return place
+            .map_or(Classified::UNKNOWN, |row| Classified { benign: false, ..from_location(row, key) });
+    }
+    if let Some(row) = symbol.and_then(|symbol| location(reason, symbol, key)) {
+        return from_location(row, key);
+    }
+    match entry {
+        Some(entry) if entry.class != Class::Unknown => {
+            Classified { class: entry.class, benign: entry.noise.holds(key), meaning: entry.meaning }
+        }
+        Some(_) | None if is_no_packet(key) => Classified::NO_PACKET,
+        Some(_) | None => Classified::UNKNOWN,
+    }
+}
+
+fn from_location(row: &Location, key: &DropKey) -> Classified {
+    Classified { class: row.class, benign: row.noise.holds(key), meaning: row.meaning }
+}
+
+#[cfg(test)]
+mod tests {
+    use lossdrop_common::parse::{IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP};
+    use lossdrop_common::{L3, Shape};
+
+    use super::*;
+
+    const UNSAID: Option<&str> = Some("NOT_SPECIFIED");
+    const NO_REASONS: Option<&str> = None;
+
+    fn key(l3: L3, l4: u8, shape: &[Shape]) -> DropKey {
+        let shape = shape.iter().fold(Shape::default(), |all, bit| all.with(*bit));
+        DropKey { l3: l3 as u8, l4, shape: shape.0, ..DropKey::default() }
+    }
+
+    fn tcp(shape: &[Shape]) -> DropKey {
+        key(L3::Ipv4, IPPROTO_TCP, shape)
+    }
+
+    fn udp(shape: &[Shape]) -> DropKey {
+        key(L3::Ipv4, IPPROTO_UDP, &[&[Shape::PAYLOAD], shape].concat())
+    }
+
+    /// A buffer of a socket.
+    fn buffer(shape: &[Shape]) -> DropKey {
+        key(L3::Other, 0, &[&[Shape::NO_DEVICE], shape].concat())
+    }
+
+    fn class_and_noise(reason: Option<&str>, symbol: &str, key: DropKey) -> (Class, bool) {
+        let Classified { class, benign, meaning } = classify(reason, Some(symbol), &key);
+        assert!(class == Class::Unknown || !meaning.is_empty(), "{reason:?} {symbol}");
+        (class, benign)
+    }
+
+    #[track_caller]
+    fn fault(reason: Option<&str>, symbol: &str, key: DropKey, class: Class) {
+        assert_eq!(class_and_noise(reason, symbol, key), (class, false));
+    }
+
+    #[track_caller]
+    fn noise(reason: Option<&str>, symbol: &str, key: DropKey, class: Class) {
+        assert_eq!(class_and_noise(reason, symbol, key), (class, true));
+    }
+
+    #[test]
+    fn a_closed_udp_port_is_never_noise() {
+        fault(Some("NO_SOCKET"), "__udp4_lib_rcv", udp(&[]), Class::Socket);
+        fault(Some("NO_SOCKET"), "udp_rcv", key(L3::Ipv6, IPPROTO_UDP, &[]), Class::Socket);
+        fault(NO_REASONS, "__udp4_lib_rcv", udp(&[]), Class::Socket);
+        fault(NO_REASONS, "__udp6_lib_rcv", udp(&[]), Class::Socket);
+    }
+
+    #[test]
+    fn a_closed_tcp_port_is_never_noise() {
+        fault(Some("NO_SOCKET"), "tcp_v4_rcv", tcp(&[Shape::SYN]), Class::Socket);
+        fault(Some("NO_SOCKET"), "tcp_v6_rcv", tcp(&[Shape::SYN, Shape::PAYLOAD]), Class::Socket);
+        fault(NO_REASONS, "tcp_v4_rcv", tcp(&[Shape::SYN]), Class::Socket);
+    }
+
+    #[test]
+    fn segments_that_come_late_to_a_closed_connection_are_noise() {
+        for shape in [
+            [Shape::RST, Shape::ACK],
+            [Shape::FIN, Shape::ACK],
+            [Shape::SYN, Shape::ACK],
+            [Shape::RST, Shape::PAYLOAD],
+            [Shape::ACK, Shape::ACK],
+        ] {
+            noise(Some("NO_SOCKET"), "tcp_v4_rcv", tcp(&shape), Class::Socket);
+        }
+        fault(Some("NO_SOCKET"), "tcp_v4_rcv", tcp(&[Shape::ACK, Shape::PAYLOAD]), Class::Socket);
+    }
+
+    #[test]
+    fn a_packet_whose_headers_were_not_read_is_not_called_late() {
+        fault(Some("NO_SOCKET"), "tcp_v4_rcv", tcp(&[]), Class::Socket);
+        fault(Some("NO_SOCKET"), "tcp_v4_rcv", tcp(&[Shape::FRAGMENT]), Class::Socket);
+        fault(Some("NO_SOCKET"), "tcp_v4_rcv", DropKey::default(), Class::Socket);
+        fault(UNSAID, "tcp_v4_rcv", tcp(&[]), Class::Tcp);
+    }
+
+    #[test]
+    fn an_echo_reply_that_no_ping_socket_takes_is_noise() {
+        noise(Some("NO_SOCKET"), "icmp_rcv", key(L3::Ipv4, IPPROTO_ICMP, &[]), Class::Socket);
+        noise(Some("NO_SOCKET"), "icmpv6_rcv", key(L3::Ipv6, IPPROTO_ICMPV6, &[]), Class::Socket);
+    }
+
+    #[test]
+    fn a_full_accept_queue_is_told_from_a_missing_socket_behind_syn_cookies() {
+        fault(Some("NO_SOCKET"), "cookie_v4_check", tcp(&[Shape::ACK]), Class::Queue);
+        fault(Some("NO_SOCKET"), "cookie_v6_check", tcp(&[Shape::ACK]), Class::Queue);
+        fault(Some("TCP_LISTEN_OVERFLOW"), "tcp_v4_rcv", tcp(&[Shape::ACK]), Class::Queue);
+    }
+
+    #[test]
+    fn only_the_end_of_a_connection_is_noise_at_tcp_rcv() {
+        for reason in [UNSAID, NO_REASONS] {
+            for symbol in ["tcp_v4_rcv", "tcp_v6_rcv"] {
+                noise(reason, symbol, tcp(&[Shape::FIN, Shape::ACK]), Class::Housekeeping);
+                noise(reason, symbol, tcp(&[Shape::RST]), Class::Housekeeping);
+                fault(reason, symbol, tcp(&[Shape::FIN, Shape::ACK, Shape::PAYLOAD]), Class::Tcp);
+                fault(reason, symbol, tcp(&[Shape::ACK]), Class::Tcp);
+                fault(reason, symbol, tcp(&[Shape::SYN, Shape::ACK]), Class::Tcp);
+            }
+        }
+        // A lost SYN-ACK or a full accept queue makes a client repeat its SYN.
+        fault(UNSAID, "tcp_v4_rcv", tcp(&[Shape::SYN]), Class::Tcp);
+    }
+
+    #[test]
+    fn acknowledgements_of_a_closing_connection_are_noise_but_not_its_data() {
+        noise(UNSAID, "tcp_rcv_state_process", tcp(&[Shape::ACK]), Class::Housekeeping);
+        fault(UNSAID, "tcp_rcv_state_process", tcp(&[Shape::ACK, Shape::PAYLOAD]), Class::Tcp);
+        noise(Some("TCP_OLD_DATA"), "tcp_data_queue", tcp(&[Shape::ACK, Shape::PAYLOAD]), Class::Tcp);
+        noise(Some("TCP_RFC7323_TW_PAWS"), "tcp_v4_rcv", tcp(&[Shape::ACK]), Class::Tcp);
+        fault(Some("TCP_RFC7323_TW_PAWS"), "tcp_v4_rcv", tcp(&[Shape::SYN]), Class::Tcp);
+        fault(Some("TCP_INVALID_SYN"), "tcp_validate_incoming", tcp(&[Shape::SYN]), Class::Tcp);
+    }
+
+    #[test]
+    fn policy_and_lost_packets_are_never_noise() {
+        for (reason, class) in [
+            ("NETFILTER_DROP", Class::Netfilter),
+            ("SOCKET_FILTER", Class::Socket),
+            ("TC_INGRESS", Class::Bpf),
+            ("TC_EGRESS", Class::Bpf),
+            ("BPF_CGROUP_EGRESS", Class::Bpf),
+            ("SOCKET_RCVBUFF", Class::Queue),
+            ("QDISC_DROP", Class::Queue),
+            ("CPU_BACKLOG", Class::Queue),
+            ("FULL_RING", Class::Queue),
+            ("PKT_TOO_BIG", Class::Mtu),
+            ("NEIGH_FAILED", Class::Neighbour),
+            ("NEIGH_QUEUEFULL", Class::Neighbour),
+            ("IP_RPFILTER", Class::Routing),
+            ("IP_INHDR", Class::Malformed),
+            ("TCP_CSUM", Class::Checksum),
+            ("PROTO_MEM", Class::Memory),
+            ("VXLAN_VNI_NOT_FOUND", Class::Tunnel),
+            ("XFRM_POLICY", Class::Xfrm),
+            ("DEV_READY", Class::Device),
+            ("OVS_DROP_EXPLICIT", Class::Device),
+            ("RX_DROP_U_DECRYPT_FAIL", Class::Device),
+            ("QDISC_DROP_OVERLIMIT", Class::Queue),
+        ] {
+            for shape in
+                [&[Shape::SYN][..], &[Shape::RST], &[Shape::MULTICAST], &[Shape::EMPTY, Shape::NO_DEVICE]]
+            {
+                fault(Some(reason), "somewhere", tcp(shape), class);
+                fault(Some(reason), "somewhere", key(L3::Other, 0, shape), class);
+            }
+        }
+    }
+
+    #[test]
+    fn a_reason_wins_over_the_location() {
+        fault(Some("NETFILTER_DROP"), "ip6_mc_input", udp(&[Shape::MULTICAST]), Class::Netfilter);
+        fault(Some("TCP_CSUM"), "tcp_v4_rcv", tcp(&[Shape::FIN]), Class::Checksum);
+        noise(Some("OTHERHOST"), "ip_rcv_core", udp(&[Shape::OTHERHOST]), Class::Housekeeping);
+    }
+
+    #[test]
+    fn a_ttl_that_runs_out_is_routing_and_a_bad_header_is_not() {
+        fault(Some("IP_INHDR"), "ip_forward", udp(&[]), Class::Routing);
+        fault(Some("IP_INHDR"), "ip6_forward", udp(&[]), Class::Routing);
+        fault(Some("IP_INHDR"), "ip_rcv_core", udp(&[]), Class::Malformed);
+    }
+
+    #[test]
+    fn frames_that_a_veth_or_bridge_refuses_for_their_size_are_mtu_on_every_kernel() {
+        for (reason, symbol) in [
+            (UNSAID, "__dev_forward_skb2"),
+            (NO_REASONS, "__dev_forward_skb"),
+            (UNSAID, "br_dev_queue_push_xmit"),
+            (NO_REASONS, "br_nf_dev_queue_xmit"),
+            (UNSAID, "ip_fragment"),
+        ] {
+            fault(reason, symbol, tcp(&[Shape::ACK, Shape::PAYLOAD]), Class::Mtu);
+        }
+    }
+
+    #[test]
+    fn a_multicast_that_nobody_joined_is_noise() {
+        noise(UNSAID, "ip6_mc_input", udp(&[Shape::MULTICAST]), Class::Housekeeping);
+        noise(NO_REASONS, "ip6_mc_input", udp(&[Shape::MULTICAST]), Class::Housekeeping);
+        noise(UNSAID, "ip_rcv_finish_core", udp(&[Shape::MULTICAST]), Class::Housekeeping);
+        noise(UNSAID, "__udp4_lib_rcv", udp(&[Shape::BROADCAST]), Class::Housekeeping);
+        fault(UNSAID, "ip_rcv_finish_core", udp(&[]), Class::Routing);
+        // Without reasons it may be the reverse-path filter that refused a group which was joined.
+        fault(NO_REASONS, "ip_rcv_finish_core", udp(&[Shape::MULTICAST]), Class::Routing);
+    }
+
+    #[test]
+    fn kernels_without_reasons_are_classified_by_location() {
+        for (symbol, class) in [
+            ("nf_hook_slow", Class::Netfilter),
+            ("udp_queue_rcv_one_skb", Class::Queue),
+            ("__udp_queue_rcv_skb", Class::Queue),
+            ("neigh_invalidate", Class::Neighbour),
+            ("__neigh_event_send", Class::Neighbour),
+            ("ip_forward", Class::Routing),
+            ("ip6_forward", Class::Routing),
+            ("ip_error", Class::Routing),
+            ("kfree_skb_list", Class::Queue),
+            ("enqueue_to_backlog", Class::Queue),
+            ("net_tx_action", Class::Device),
+            ("__dev_queue_xmit", Class::Bpf),
+            ("__netif_receive_skb_core", Class::Bpf),
+            ("ip_finish_output", Class::Bpf),
+            ("tun_net_xmit", Class::Queue),
+            ("ip_expire", Class::Mtu),
+        ] {
+            fault(NO_REASONS, symbol, udp(&[]), class);
+        }
+        noise(NO_REASONS, "ip_rcv_core", udp(&[Shape::OTHERHOST]), Class::Housekeeping);
+        fault(NO_REASONS, "ip_rcv_core", udp(&[]), Class::Malformed);
+        noise(NO_REASONS, "__netif_receive_skb_core", key(L3::Other, 0, &[]), Class::Housekeeping);
+    }
+
+    #[test]
+    fn what_has_no_reason_on_a_kernel_with_reasons_means_what_is_left() {
+        fault(UNSAID, "__dev_queue_xmit", udp(&[]), Class::Device);
+        fault(UNSAID, "kfree_skb_list_reason", udp(&[]), Class::Unknown);
+        fault(UNSAID, "neigh_invalidate", udp(&[]), Class::Neighbour);
+        fault(UNSAID, "nf_queue", udp(&[]), Class::Netfilter);
+        fault(UNSAID, "veth_xdp_rcv_skb", udp(&[]), Class::Bpf);
+        fault(UNSAID, "do_xdp_generic", udp(&[]), Class::Bpf);
+        noise(UNSAID, "icmpv6_rcv", key(L3::Ipv6, IPPROTO_ICMPV6, &[]), Class::Housekeeping);
+    }
+
+    #[test]
+    fn sockets_and_queues_that_are_torn_down_are_noise() {
+        for symbol in ["sk_stream_kill_queues", "tcp_disconnect", "udp_destruct_common", "inet_sock_destruct"]
+        {
+            noise(Some("QUEUE_PURGE"), symbol, buffer(&[Shape::EMPTY]), Class::Housekeeping);
+            noise(UNSAID, symbol, buffer(&[]), Class::Housekeeping);
+        }
+        noise(UNSAID, "__rtnl_unlock", udp(&[]), Class::Housekeeping);
+        noise(UNSAID, "tun_queue_purge", udp(&[]), Class::Housekeeping);
+        noise(UNSAID, "unix_stream_connect", buffer(&[Shape::EMPTY]), Class::Housekeeping);
+        noise(UNSAID, "virtio_transport_recv_pkt", buffer(&[]), Class::Housekeeping);
+        noise(
+            UNSAID,
+            "netif_napi_add_weight_locked",
+            key(L3::Other, 0, &[Shape::EMPTY]),
+            Class::Housekeeping,
+        );
+        noise(Some("QUEUE_PURGE"), "skb_queue_purge_reason", buffer(&[]), Class::Housekeeping);
+        noise(NO_REASONS, "skb_queue_purge", buffer(&[]), Class::Housekeeping);
+    }
+
+    #[test]
+    fn a_purge_of_packets_that_are_at_a_device_is_no_noise() {
+        fault(Some("QUEUE_PURGE"), "somewhere", udp(&[]), Class::Housekeeping);
+        noise(Some("QUEUE_PURGE"), "somewhere", buffer(&[]), Class::Housekeeping);
+        fault(Some("QUEUE_PURGE"), "skb_queue_purge_reason", udp(&[]), Class::Device);
+        fault(Some("QUEUE_PURGE"), "neigh_invalidate", udp(&[]), Class::Neighbour);
+        fault(Some("QUEUE_PURGE"), "wg_packet_purge_staged_packets", udp(&[]), Class::Tunnel);
+    }
+
+    #[test]
+    fn a_protocol_that_nobody_handles_is_noise_unless_it_is_ip_for_this_host() {
+        noise(
+            Some("UNHANDLED_PROTO"),
+            "__netif_receive_skb_core",
+            key(L3::Other, 0, &[]),
+            Class::Housekeeping,
+        );
+        noise(
+            Some("UNHANDLED_PROTO"),
+            "__netif_receive_skb_core",
+            udp(&[Shape::BROADCAST]),
+            Class::Housekeeping,
+        );
+        fault(Some("UNHANDLED_PROTO"), "__netif_receive_skb_core", udp(&[]), Class::Housekeeping);
+    }
+
+    #[test]
+    fn an_empty_buffer_of_no_device_is_no_packet() {
+        for reason in [UNSAID, NO_REASONS] {
+            noise(reason, "somewhere", buffer(&[Shape::EMPTY]), Class::Housekeeping);
+            fault(reason, "somewhere", buffer(&[]), Class::Unknown);
+            fault(reason, "somewhere", key(L3::Other, 0, &[Shape::EMPTY]), Class::Unknown);
+            fault(reason, "somewhere", tcp(&[Shape::EMPTY, Shape::NO_DEVICE]), Class::Unknown);
+        }
+        fault(Some("SOCKET_RCVBUFF"), "somewhere", buffer(&[Shape::EMPTY]), Class::Queue);
+    }
+
+    #[test]
+    fn an_unknown_reason_falls_to_its_location_but_is_never_noise() {
+        fault(Some("BRAND_NEW"), "nf_hook_slow", udp(&[]), Class::Netfilter);
+        fault(Some("BRAND_NEW"), "ip6_mc_input", udp(&[Shape::MULTICAST]), Class::Housekeeping);
+        fault(Some("BRAND_NEW"), "somewhere", buffer(&[Shape::EMPTY]), Class::Unknown);
+        assert_eq!(classify(Some(""), None, &DropKey::default()), Classified::UNKNOWN);
+        assert_eq!(classify(Some("7"), Some(""), &DropKey::default()), Classified::UNKNOWN);
+    }
+
+    #[test]
+    fn a_drop_whose_function_is_not_known_goes_by_its_reason_alone() {
+        assert_eq!(classify(Some("NO_SOCKET"), None, &udp(&[])).class, Class::Socket);
+        assert_eq!(classify(UNSAID, None, &udp(&[])), Classified::UNKNOWN);
+        assert_eq!(classify(NO_REASONS, None, &udp(&[])), Classified::UNKNOWN);
+    }
+
+    #[test]
+    fn every_reason_at_every_location_gets_a_class_and_a_sentence() {
+        let check = |reason, symbol: &str, shape| {
+            let key = DropKey { l3: 4, l4: IPPROTO_TCP, shape, ..DropKey::default() };
+            let Classified { class, meaning, .. } = classify(reason, Some(symbol), &key);
+            assert!(class == Class::Unknown || !meaning.is_empty(), "{reason:?} {symbol} {shape:#x}");
+        };
+        for shape in Shape::NAMES.iter().map(|(bit, _)| bit.0) {
+            for symbol in LOCATIONS.iter().flat_map(|row| row.symbols) {
+                for reason in [UNSAID, NO_REASONS, Some("QUEUE_PURGE"), Some("NO_SOCKET"), Some("BRAND_NEW")]
+                {
+                    check(reason, symbol, shape);
+                }
+            }
+            for row in REASONS {
+                check(Some(row.name), "ip_forward", shape);
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! lossdrop watches `skb:kfree_skb`, where the Linux kernel's dropped packets die, and says of every drop which
+//! packet it was, where, why, and whose. `docs/architecture.md` shows the data's way from the kernel to the screen.
+
+pub mod accounting;
+pub mod check;
+pub mod cli;
+pub mod commands;
+pub mod decode;
+pub mod describe;
+pub mod error;
+pub mod filter;
+pub mod kernel;
+pub mod knowledge;
+pub mod namespaces;
+pub mod output;
+pub mod owners;
+pub mod reasons;
+pub mod resolve;
+pub mod sanitize;
+pub mod source;
+pub mod symbols;
+pub mod trace;
+
+pub use commands::run;

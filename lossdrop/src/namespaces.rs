@@ -1,0 +1,200 @@
+//! The machine's network namespaces: their names, and the devices in them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use nix::sched::{CloneFlags, setns};
+
+use crate::{
+    error::{Error, Result},
+    filter::near,
+    sanitize::sanitize,
+};
+
+/// A network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// `host` for that of process 1, the name under `/run/netns`, `docker:0123456789ab` and the like for a container,
+    /// else `pid:N`.
+    pub name: String,
+    /// A file that leads there.
+    pub path: PathBuf,
+}
+
+/// The namespaces that something leads to: a file under `/run/netns`, or a process. By inode number.
+#[derive(Clone, Debug, Default)]
+pub struct Namespaces(BTreeMap<u32, Namespace>);
+
+impl Namespaces {
+    /// Looks at `/proc/1`, `/run/netns`, then at every process; the first name wins.
+    pub fn scan() -> Self {
+        let mut found = Self::default();
+        found.add(PathBuf::from("/proc/1/ns/net"), || "host".to_owned());
+        for dir in ["/run/netns", "/var/run/netns"] {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                found.add(entry.path(), || sanitize(&entry.file_name().to_string_lossy()).into_owned());
+            }
+        }
+        for pid in processes() {
+            found.add(PathBuf::from(format!("/proc/{pid}/ns/net")), || {
+                let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+                container(&cgroup).unwrap_or_else(|| format!("pid:{pid}"))
+            });
+        }
+        found
+    }
+
+    fn add(&mut self, path: PathBuf, name: impl FnOnce() -> String) {
+        if let Some(inum) = inum(&path) {
+            self.0.entry(inum).or_insert_with(|| Namespace { name: name(), path });
+        }
+    }
+
+    /// The namespace of an inode number.
+    pub fn get(&self, inum: u32) -> Option<&Namespace> {
+        self.0.get(&inum)
+    }
+
+    /// The namespace that the user means: a name as shown, a path, `pid:N`, or an inode number.
+    pub fn find(&self, wanted: &str) -> Result<u32> {
+        if wanted.contains('/') {
+            return inum(Path::new(wanted)).ok_or_else(|| self.unknown(wanted));
+        }
+        if let Some(known) = self.0.iter().find(|(_, known)| known.name == wanted) {
+            return Ok(*known.0);
+        }
+        if let Some(pid) = wanted.strip_prefix("pid:") {
+            let path = pid.parse::<u32>().ok().map(|pid| PathBuf::from(format!("/proc/{pid}/ns/net")));
+            return path.and_then(|path| inum(&path)).ok_or_else(|| self.unknown(wanted));
+        }
+        wanted.parse().ok().filter(|inum| self.0.contains_key(inum)).ok_or_else(|| self.unknown(wanted))
+    }
+
+    fn unknown(&self, wanted: &str) -> Error {
+        let names: Vec<&str> = self.0.values().map(|known| known.name.as_str()).collect();
+        Error::UnknownNetns { name: wanted.to_owned(), near: near(wanted, &names) }
+    }
+
+    /// That some namespace of `among` (of all, if that is empty) has a device of this name.
+    pub fn require_interface(&self, name: &str, among: &BTreeSet<u32>) -> Result<()> {
+        let mut names = BTreeSet::new();
+        for (_, namespace) in self.0.iter().filter(|(inum, _)| among.is_empty() || among.contains(inum)) {
+            // A namespace that vanished meanwhile has no devices.
+            names.extend(interfaces(&namespace.path).unwrap_or_default());
+        }
+        if names.contains(name) {
+            return Ok(());
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Err(Error::UnknownInterface { name: name.to_owned(), near: near(name, &names) })
+    }
+}
+
+/// The inode number of the namespace that a path leads to.
+pub fn inum(path: &Path) -> Option<u32> {
+    u32::try_from(fs::metadata(path).ok()?.ino()).ok()
+}
+
+/// The devices of a namespace.
+pub fn interfaces(namespace: &Path) -> io::Result<Vec<String>> {
+    let file = File::open(namespace)?;
+    // A thread of its own, since the namespace is the thread's.
+    std::thread::spawn(move || {
+        setns(&file, CloneFlags::CLONE_NEWNET)?;
+        let names = nix::net::if_::if_nameindex()?;
+        Ok(names.iter().map(|device| device.name().to_string_lossy().into_owned()).collect())
+    })
+    .join()
+    .unwrap_or_else(|_| Err(io::Error::other("the thread that listed the devices died")))
+}
+
+/// The numbers of the running processes.
+pub fn processes() -> impl Iterator<Item = u32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The container that a process belongs to, by the contents of its `/proc/PID/cgroup`: a path's part with an id of 64
+/// hex digits, as Docker, containerd, CRI-O and Podman name their cgroups.
+pub fn container(cgroup: &str) -> Option<String> {
+    const ID: usize = 64;
+    let is_id = |text: &&str| text.len() == ID && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    cgroup.lines().find_map(|line| {
+        let path = line.splitn(3, ':').nth(2)?;
+        path.rsplit('/').find_map(|part| {
+            let part = part.strip_suffix(".scope").unwrap_or(part);
+            let (runtime, id) = match part.rsplit_once(['-', ':']) {
+                Some((runtime, id)) => (runtime, id),
+                None => ("", part),
+            };
+            let id = Some(id).filter(is_id)?;
+            let runtime = match runtime {
+                "cri-containerd" => "containerd",
+                "libpod" => "podman",
+                "" if path.contains("/docker/") => "docker",
+                "" => "container",
+                known => known,
+            };
+            Some(sanitize(&format!("{runtime}:{}", &id[..12])).into_owned())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn containers_are_known_by_their_cgroup() {
+        for (cgroup, name) in [
+            (format!("0::/system.slice/docker-{ID}.scope\n"), "docker:0123456789ab"),
+            (format!("12:pids:/docker/{ID}\n0::/x\n"), "docker:0123456789ab"),
+            (
+                format!("0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope\n"),
+                "containerd:0123456789ab",
+            ),
+            (format!("0::/kubepods/besteffort/pod1/{ID}\n"), "container:0123456789ab"),
+            (format!("0::/machine.slice/libpod-{ID}.scope/container\n"), "podman:0123456789ab"),
+        ] {
+            assert_eq!(container(&cgroup).as_deref(), Some(name), "{cgroup}");
+        }
+        assert_eq!(container("0::/system.slice/ssh.service\n"), None);
+        assert_eq!(container(""), None);
+    }
+
+    #[test]
+    fn our_own_namespace_is_found_by_each_of_its_names() {
+        let namespaces = Namespaces::scan();
+        let own = inum(Path::new("/proc/self/ns/net")).expect("we have one");
+        let pid = format!("pid:{}", std::process::id());
+        for name in ["/proc/self/ns/net", &pid, &own.to_string(), &namespaces.get(own).expect("scanned").name]
+        {
+            assert_eq!(namespaces.find(name).expect(name), own);
+        }
+    }
+
+    #[test]
+    fn an_unknown_namespace_is_an_error_that_names_near_ones() {
+        let error = Namespaces::scan().find("hots").expect_err("there is none").to_string();
+        assert!(error.contains("did you mean host"), "{error}");
+        assert!(Namespaces::scan().find("pid:x").is_err());
+        assert!(Namespaces::scan().find("/no/such/file").is_err());
+        assert!(Namespaces::scan().find("1").is_err());
+    }
+
+    #[test]
+    fn the_loopback_is_among_our_devices() {
+        let names = interfaces(Path::new("/proc/self/ns/net")).expect("we may look at our own");
+        assert!(names.iter().any(|name| name == "lo"), "{names:?}");
+    }
+}

@@ -1,0 +1,194 @@
+//! One JSON object a line; `docs/json.md` describes them.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{DropView, Output, Summary, packet};
+use crate::{accounting::Accounting, owners::Owner};
+
+/// Writes JSON lines.
+#[derive(Clone, Debug, Default)]
+pub struct Json {
+    second: i64,
+    /// `second` as RFC 3339, without its fraction and zone.
+    second_text: String,
+}
+
+#[derive(Serialize)]
+struct DropLine<'a> {
+    r#type: &'static str,
+    ts: &'a str,
+    reason: Option<&'a str>,
+    location: &'a str,
+    symbol: Option<&'a str>,
+    class: &'static str,
+    benign: bool,
+    netns: Option<Netns<'a>>,
+    iface: Option<Interface<'a>>,
+    l3: Option<&'a str>,
+    proto: Option<&'a str>,
+    src_ip: Option<std::net::IpAddr>,
+    src_port: Option<u16>,
+    dst_ip: Option<std::net::IpAddr>,
+    dst_port: Option<u16>,
+    len: u32,
+    skb_len: u32,
+    tcp_flags: Option<&'a str>,
+    icmp_type: Option<u8>,
+    icmp_code: Option<u8>,
+    vlan: Option<u16>,
+    owner: Option<&'a Owner>,
+    cpu: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    packet: &'a str,
+}
+
+#[derive(Serialize)]
+struct Netns<'a> {
+    inum: u32,
+    name: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Interface<'a> {
+    index: u32,
+    name: &'a str,
+    mtu: u32,
+}
+
+#[derive(Serialize)]
+struct SummaryLine<'a> {
+    r#type: &'static str,
+    #[serde(flatten)]
+    accounting: AccountingFields,
+    duration_s: f64,
+    other: u64,
+    groups: Vec<GroupFields<'a>>,
+}
+
+#[derive(Serialize)]
+struct AccountingFields {
+    seen: u64,
+    shown: u64,
+    suppressed: u64,
+    filtered: u64,
+    lost: u64,
+    suppressed_benign: u64,
+}
+
+impl From<Accounting> for AccountingFields {
+    fn from(accounting: Accounting) -> Self {
+        let Accounting { seen, shown, suppressed, filtered, lost, benign } = accounting;
+        Self { seen, shown, suppressed, filtered, lost, suppressed_benign: benign }
+    }
+}
+
+#[derive(Serialize)]
+struct GroupFields<'a> {
+    reason: Option<&'a str>,
+    symbol: &'a str,
+    class: &'static str,
+    benign: bool,
+    count: u64,
+}
+
+impl Json {
+    /// RFC 3339 in UTC with nanoseconds. Most drops share their second with the one before.
+    fn timestamp(&mut self, unix_ns: i128) -> String {
+        const SECOND: i128 = 1_000_000_000;
+        let second = i64::try_from(unix_ns.div_euclid(SECOND)).unwrap_or_default();
+        if second != self.second || self.second_text.is_empty() {
+            self.second = second;
+            let time = Timestamp::from_second(second).unwrap_or_default();
+            self.second_text = time.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        }
+        let mut text = String::with_capacity(30);
+        text.push_str(&self.second_text);
+        // Writing to a String does not fail.
+        let _ = write!(text, ".{:09}Z", unix_ns.rem_euclid(SECOND));
+        text
+    }
+}
+
+/// Appends the object as a line. Only a map with keys that are no strings could fail, and there is none.
+fn line(value: &impl Serialize, out: &mut Vec<u8>) {
+    if serde_json::to_writer(&mut *out, value).is_ok() {
+        out.push(b'\n');
+    }
+}
+
+impl Output for Json {
+    fn begin(&mut self, _out: &mut Vec<u8>) {}
+
+    fn drop(&mut self, drop: &DropView<'_>, out: &mut Vec<u8>) {
+        let event = drop.event;
+        let (src_ip, dst_ip) = packet::addresses(event).unzip();
+        let (src_port, dst_port) = packet::ports(event).unzip();
+        let is_tcp = event.key.l4 == lossdrop_common::parse::IPPROTO_TCP && src_port.is_some();
+        let has_icmp = event.flags & lossdrop_common::Event::HAS_ICMP != 0;
+        line(
+            &DropLine {
+                r#type: "drop",
+                ts: &self.timestamp(drop.unix_ns),
+                reason: drop.described.reason.as_deref(),
+                location: &drop.described.location,
+                symbol: drop.described.symbol.as_deref(),
+                class: drop.described.class.as_str(),
+                benign: drop.described.benign,
+                netns: (event.key.netns != 0).then_some(Netns { inum: event.key.netns, name: drop.netns }),
+                iface: (event.key.ifindex != 0).then_some(Interface {
+                    index: event.key.ifindex,
+                    name: drop.iface,
+                    mtu: event.mtu,
+                }),
+                l3: packet::l3(event).as_deref(),
+                proto: packet::protocol(event).as_deref(),
+                src_ip,
+                src_port,
+                dst_ip,
+                dst_port,
+                len: event.len,
+                skb_len: event.skb_len,
+                tcp_flags: is_tcp.then(|| packet::tcp_flags(event.tcp_flags)).as_deref(),
+                icmp_type: has_icmp.then_some(event.icmp_type),
+                icmp_code: has_icmp.then_some(event.icmp_code),
+                vlan: packet::vlan(event),
+                owner: drop.owner,
+                cpu: event.cpu,
+                stack: drop.stack,
+                packet: &hex(drop.packet),
+            },
+            out,
+        );
+    }
+
+    fn end(&mut self, summary: &Summary, out: &mut Vec<u8>) {
+        let groups = summary.groups.iter().map(|group| GroupFields {
+            reason: group.reason.as_deref(),
+            symbol: &group.symbol,
+            class: group.class.as_str(),
+            benign: group.benign,
+            count: group.count,
+        });
+        line(
+            &SummaryLine {
+                r#type: "summary",
+                accounting: summary.accounting.into(),
+                duration_s: summary.elapsed.as_secs_f64(),
+                other: summary.other,
+                groups: groups.collect(),
+            },
+            out,
+        );
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}

@@ -1,0 +1,228 @@
+//! Aligned lines for people.
+
+use std::{fmt::Write as _, io::Write as _, time::Duration};
+
+use anstyle::{AnsiColor, Style};
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{DropView, Group, Output, Summary, packet};
+use crate::knowledge::Class;
+
+const TITLES: [&str; 6] = ["TIME", "REASON", "WHERE", "NETNS", "DEV", "PACKET"];
+/// The columns' widths to begin with. A longer entry widens its column for the lines that follow.
+const WIDTHS: [usize; 5] = [12, 16, 24, 8, 6];
+/// No entry widens its column beyond this.
+const WIDEST: usize = 40;
+/// Rows of the summary.
+const GROUPS: usize = 20;
+
+/// Writes lines for people.
+#[derive(Debug)]
+pub struct Text {
+    color: bool,
+    /// Dump the packets' bytes.
+    hex: bool,
+    zone: TimeZone,
+    widths: [usize; 5],
+}
+
+impl Text {
+    pub fn new(color: bool, hex: bool, zone: TimeZone) -> Self {
+        Self { color, hex, zone, widths: WIDTHS }
+    }
+
+    fn styled(&self, style: Style, text: &str) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    /// The cells, padded to their columns, in their styles; the last column is as wide as it is.
+    fn row(&mut self, cells: [(&str, Style); 6], out: &mut Vec<u8>) {
+        let mut line = String::new();
+        for (column, (text, style)) in cells.iter().enumerate() {
+            line.push_str(&self.styled(*style, text));
+            if let Some(width) = self.widths.get_mut(column) {
+                let len = text.chars().count();
+                *width = (*width).max(len.min(WIDEST));
+                line.extend(std::iter::repeat_n(' ', width.saturating_sub(len) + 2));
+            }
+        }
+        line.push('\n');
+        out.extend_from_slice(line.as_bytes());
+    }
+
+    fn time(&self, unix_ns: i128) -> String {
+        match Timestamp::from_nanosecond(unix_ns) {
+            Ok(time) => time.to_zoned(self.zone.clone()).strftime("%H:%M:%S%.3f").to_string(),
+            Err(_) => "-".to_owned(),
+        }
+    }
+}
+
+/// The colour of a class: what is wrong with the network in red, what somebody asked for in yellow.
+fn style(class: Class) -> Style {
+    let color = match class {
+        Class::Netfilter | Class::Bpf | Class::Xfrm => AnsiColor::Yellow,
+        Class::Mtu
+        | Class::Queue
+        | Class::Routing
+        | Class::Neighbour
+        | Class::Checksum
+        | Class::Malformed
+        | Class::Device
+        | Class::Memory => AnsiColor::Red,
+        Class::Socket | Class::Tcp | Class::Tunnel => AnsiColor::Magenta,
+        Class::Housekeeping | Class::Unknown => AnsiColor::Cyan,
+    };
+    color.on_default()
+}
+
+impl Output for Text {
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        let bold = Style::new().bold();
+        self.row(TITLES.map(|title| (title, bold)), out);
+    }
+
+    fn drop(&mut self, drop: &DropView<'_>, out: &mut Vec<u8>) {
+        let described = drop.described;
+        let dim = Style::new().dimmed();
+        let reason_style = if described.benign { dim } else { style(described.class) };
+        let plain = if described.benign { dim } else { Style::new() };
+        let time = self.time(drop.unix_ns);
+        let inum = format!("net:{}", drop.event.key.netns);
+        let netns = match drop.event.key.netns {
+            0 => "-",
+            _ => drop.netns.unwrap_or(&inum),
+        };
+        let iface = if drop.iface.is_empty() { "-" } else { drop.iface };
+        let mut what = packet::line(drop.event);
+        if let Some(owner) = drop.owner {
+            // Writing to a String does not fail.
+            let _ = write!(what, "  {}[{}]", owner.comm, owner.pid);
+        }
+        let reason = described.reason.as_deref().unwrap_or("-");
+        self.row(
+            [
+                (&time, dim),
+                (reason, reason_style),
+                (&described.location, plain),
+                (netns, plain),
+                (iface, plain),
+                (&what, plain),
+            ],
+            out,
+        );
+        for frame in drop.stack.unwrap_or_default() {
+            let line = self.styled(dim, &format!("              {frame}"));
+            out.extend_from_slice(line.as_bytes());
+            out.push(b'\n');
+        }
+        if self.hex {
+            dump(drop.packet, out);
+        }
+    }
+
+    fn end(&mut self, summary: &Summary, out: &mut Vec<u8>) {
+        let text = self.summary(summary);
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+impl Text {
+    fn summary(&self, summary: &Summary) -> String {
+        let books = summary.accounting;
+        let mut lines = vec![String::new()];
+        let total: u64 = summary.groups.iter().map(|group| group.count).sum::<u64>() + summary.other;
+        lines.push(format!("{} in {}", drops(total), duration(summary.elapsed)));
+        let width = |text: fn(&Group) -> usize| summary.groups.iter().map(text).max().unwrap_or(0);
+        let reasons = width(|group| group.reason.as_deref().unwrap_or("-").len());
+        let symbols = width(|group| group.symbol.len());
+        for group in summary.groups.iter().take(GROUPS) {
+            let reason = format!("{:<reasons$}", group.reason.as_deref().unwrap_or("-"));
+            let group_style = if group.benign { Style::new().dimmed() } else { style(group.class) };
+            let noise = if group.benign { "noise: " } else { "" };
+            lines.push(format!(
+                "{:>9}  {}  {:<symbols$}  {}",
+                thousands(group.count),
+                self.styled(group_style, &reason),
+                group.symbol,
+                self.styled(Style::new().dimmed(), &format!("{noise}{}", group.meaning)),
+            ));
+        }
+        let rest = summary.groups.get(GROUPS..).unwrap_or_default();
+        if !rest.is_empty() {
+            let count = rest.iter().map(|group| group.count).sum();
+            lines.push(format!("{:>9}  of {} more kinds (--json lists them)", thousands(count), rest.len()));
+        }
+        if summary.other != 0 {
+            lines.push(format!(
+                "{:>9}  of kinds for which the key table had no room (--keys makes it larger)",
+                thousands(summary.other)
+            ));
+        }
+        let lost = format!("lost {}", thousands(books.lost));
+        let red = AnsiColor::Red.on_default().bold();
+        lines.push(format!(
+            "seen {} = shown {} + suppressed {} + filtered {} + {}",
+            thousands(books.seen),
+            thousands(books.shown),
+            thousands(books.suppressed),
+            thousands(books.filtered),
+            if books.lost == 0 { lost } else { self.styled(red, &lost) },
+        ));
+        let rationed = books.suppressed.saturating_sub(books.benign);
+        if books.benign != 0 {
+            lines.push(format!("suppressed: {} benign (--all shows them)", thousands(books.benign)));
+        }
+        if rationed != 0 {
+            lines.push(format!(
+                "suppressed: {} counted without detail (--rate raises the ration)",
+                thousands(rationed)
+            ));
+        }
+        if books.lost != 0 {
+            lines.push(
+                "lost: counted above, but their details found no room (--buffer makes it larger)".to_owned(),
+            );
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+}
+
+fn drops(count: u64) -> String {
+    if count == 1 { "1 drop".to_owned() } else { format!("{} drops", thousands(count)) }
+}
+
+/// `9.2 s`, `3 min 05 s`.
+fn duration(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    if seconds < 60 {
+        format!("{:.1} s", elapsed.as_secs_f64())
+    } else {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    }
+}
+
+/// `1,234,567`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index != 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// 16 bytes a line, with their offset and as text.
+fn dump(bytes: &[u8], out: &mut Vec<u8>) {
+    for (row, chunk) in bytes.chunks(16).enumerate() {
+        let hex: Vec<String> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text: String =
+            chunk.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
+        // Writing to a Vec does not fail.
+        let _ = writeln!(out, "              {:04x}  {:<47}  {text}", row * 16, hex.join(" "));
+    }
+}

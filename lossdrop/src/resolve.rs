@@ -1,0 +1,142 @@
+//! Names for namespaces and sockets, looked up beside the stream of events and kept.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use tokio::{task::JoinHandle, time::timeout};
+
+use crate::{
+    namespaces::Namespaces,
+    owners::{self, Owner},
+};
+
+/// How long an event may wait for its names. Meanwhile, others wait in the ring buffer.
+const WAIT_AT_MOST: Duration = Duration::from_millis(50);
+/// How long something that was not found is not looked for again.
+const GIVE_UP_FOR: Duration = Duration::from_secs(1);
+/// A look-up may take this part of a CPU's time at the most.
+const DUTY: u32 = 10;
+/// Entries at which the cache of sockets begins anew.
+const CACHE_AT_MOST: usize = 65_536;
+
+/// What a look-up found.
+#[derive(Debug)]
+struct Found {
+    namespaces: Option<Namespaces>,
+    sockets: HashSet<u64>,
+    owners: HashMap<u64, Owner>,
+    took: Duration,
+}
+
+/// The names that are known so far.
+#[derive(Debug)]
+pub struct Resolver {
+    namespaces: Namespaces,
+    /// `None`: looked for in vain.
+    owners: HashMap<u64, Result<Owner, Instant>>,
+    unknown_netns: HashMap<u32, Instant>,
+    running: Option<JoinHandle<Found>>,
+    not_before: Instant,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self {
+            namespaces: Namespaces::default(),
+            owners: HashMap::new(),
+            unknown_netns: HashMap::new(),
+            running: None,
+            not_before: Instant::now(),
+        }
+    }
+}
+
+impl Resolver {
+    /// Looks up what is not known yet, and waits for it, if briefly. 0 stands for none.
+    pub async fn prepare(&mut self, places: impl Iterator<Item = (u32, u64)>) {
+        let now = Instant::now();
+        let mut netns = HashSet::new();
+        let mut sockets = HashSet::new();
+        for (inum, socket) in places {
+            if inum != 0 && self.wants_netns(inum, now) {
+                netns.insert(inum);
+            }
+            if socket != 0 && self.wants_owner(socket, now) {
+                sockets.insert(socket);
+            }
+        }
+        if netns.is_empty() && sockets.is_empty() {
+            return;
+        }
+        // In time or not: what is not known by then is shown as it is.
+        let _in_time = timeout(WAIT_AT_MOST, self.look_up(&netns, sockets)).await;
+        for inum in netns {
+            if self.namespaces.get(inum).is_none() {
+                self.unknown_netns.insert(inum, Instant::now());
+            }
+        }
+    }
+
+    async fn look_up(&mut self, netns: &HashSet<u32>, sockets: HashSet<u64>) {
+        // One that an earlier batch did not wait for to the end.
+        self.finish().await;
+        if netns.iter().all(|inum| self.namespaces.get(*inum).is_some())
+            && sockets.iter().all(|socket| self.owners.contains_key(socket))
+        {
+            return;
+        }
+        tokio::time::sleep_until(self.not_before.into()).await;
+        let scan = !netns.is_empty();
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            let start = Instant::now();
+            let namespaces = scan.then(Namespaces::scan);
+            let owners = if sockets.is_empty() { HashMap::new() } else { owners::find(&sockets) };
+            Found { namespaces, sockets, owners, took: start.elapsed() }
+        }));
+        self.finish().await;
+    }
+
+    async fn finish(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let found = running.await;
+        self.running = None;
+        let Ok(mut found) = found else { return };
+        let now = Instant::now();
+        self.not_before = now + found.took * DUTY;
+        if let Some(namespaces) = found.namespaces {
+            self.namespaces = namespaces;
+            self.unknown_netns.clear();
+        }
+        if self.owners.len() > CACHE_AT_MOST {
+            self.owners.clear();
+        }
+        for socket in found.sockets {
+            self.owners.insert(socket, found.owners.remove(&socket).ok_or(now));
+        }
+    }
+
+    fn wants_netns(&self, inum: u32, now: Instant) -> bool {
+        self.namespaces.get(inum).is_none()
+            && self.unknown_netns.get(&inum).is_none_or(|since| now - *since > GIVE_UP_FOR)
+    }
+
+    fn wants_owner(&self, socket: u64, now: Instant) -> bool {
+        match self.owners.get(&socket) {
+            Some(Ok(_)) => false,
+            Some(Err(since)) => now - *since > GIVE_UP_FOR,
+            None => true,
+        }
+    }
+
+    /// The namespace's name, if it is known.
+    pub fn netns(&self, inum: u32) -> Option<&str> {
+        self.namespaces.get(inum).map(|namespace| namespace.name.as_str())
+    }
+
+    /// The process that holds the socket, if it is known.
+    pub fn owner(&self, socket: u64) -> Option<&Owner> {
+        self.owners.get(&socket)?.as_ref().ok()
+    }
+}

@@ -1,0 +1,353 @@
+//! `lossdrop trace`: events in, lines out, and the books at the end.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+    os::fd::AsFd,
+    pin::pin,
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use log::{debug, warn};
+use lossdrop_common::{DropKey, counters::refill, event::bytes_of};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::{
+    accounting::{Accounting, Counters},
+    decode::{Decoded, Layout},
+    describe::Describer,
+    error::{Error, Result},
+    output::{DropView, Group, Output, Summary},
+    resolve::Resolver,
+    sanitize::sanitize_bytes,
+    source::{Batch, Source},
+};
+
+/// What is shown, and when it ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Show benign noise, too.
+    pub all: bool,
+    /// Lines a second for each key; `None` for no limit. The kernel rations each CPU; this holds for all together.
+    pub rate: Option<u32>,
+    /// End after so many lines.
+    pub count: Option<u64>,
+    /// End after this time.
+    pub duration: Option<Duration>,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Signal,
+    Count,
+    Duration,
+    /// Nobody reads our output any more.
+    PipeClosed,
+}
+
+/// From events to lines.
+#[derive(Debug)]
+pub struct Pipeline<O> {
+    pub describer: Describer,
+    resolver: Resolver,
+    output: O,
+    layout: Layout,
+    limits: Limits,
+    shown: u64,
+    buckets: HashMap<DropKey, (u32, u64)>,
+    /// `CLOCK_REALTIME` less `CLOCK_MONOTONIC`.
+    clock_offset_ns: i128,
+}
+
+impl<O: Output> Pipeline<O> {
+    pub fn new(describer: Describer, output: O, layout: Layout, limits: Limits) -> Self {
+        Self {
+            describer,
+            resolver: Resolver::default(),
+            output,
+            layout,
+            limits,
+            shown: 0,
+            buckets: HashMap::new(),
+            clock_offset_ns: clock_offset_ns(),
+        }
+    }
+
+    /// So many lines were written as `--count` asks for.
+    fn is_full(&self) -> bool {
+        self.limits.count.is_some_and(|count| self.shown >= count)
+    }
+
+    /// Writes the lines of a batch.
+    pub async fn process(&mut self, batch: &Batch, out: &mut Vec<u8>) {
+        self.clock_offset_ns = clock_offset_ns();
+        let mut events = Vec::with_capacity(batch.len());
+        for bytes in batch.iter() {
+            match self.layout.decode(bytes) {
+                Ok(decoded) if self.is_wanted(&decoded) => events.push(decoded),
+                Ok(_) => {}
+                Err(error) => warn!("{error}"),
+            }
+        }
+        self.resolver
+            .prepare(events.iter().map(|decoded| (decoded.event.key.netns, decoded.event.socket_ino)))
+            .await;
+        for decoded in &events {
+            if self.is_full() {
+                break;
+            }
+            self.show(decoded, out);
+        }
+    }
+
+    fn is_wanted(&mut self, decoded: &Decoded<'_>) -> bool {
+        let event = &decoded.event;
+        if !self.limits.all && self.describer.describe(&event.key).benign {
+            return false;
+        }
+        let Some(rate) = self.limits.rate else { return true };
+        let (tokens, refilled_ns) = self.buckets.entry(event.key).or_insert((rate, event.ktime_ns));
+        if *tokens == 0 {
+            (*tokens, *refilled_ns) = refill(rate.into(), *refilled_ns, event.ktime_ns);
+        }
+        let wanted = *tokens > 0;
+        *tokens = tokens.saturating_sub(1);
+        wanted
+    }
+
+    fn show(&mut self, decoded: &Decoded<'_>, out: &mut Vec<u8>) {
+        let event = &decoded.event;
+        let described = self.describer.describe(&event.key);
+        let ifname = bytes_of(event.ifname);
+        let stack = (self.layout.stack_bytes != 0).then(|| self.describer.stack(decoded.stack()));
+        let view = DropView {
+            event,
+            unix_ns: i128::from(event.ktime_ns) + self.clock_offset_ns,
+            described: &described,
+            netns: self.resolver.netns(event.key.netns),
+            iface: &sanitize_bytes(&ifname),
+            owner: self.resolver.owner(event.socket_ino),
+            stack: stack.as_deref(),
+            packet: decoded.packet,
+        };
+        self.output.drop(&view, out);
+        self.shown += 1;
+    }
+
+    /// Balances the books and writes the summary.
+    pub fn finish(&mut self, counters: &Counters, elapsed: Duration, out: &mut Vec<u8>) -> Accounting {
+        let hide_benign = !self.limits.all;
+        let accounting = Accounting::balance(counters, self.shown, |key| {
+            hide_benign && self.describer.describe(key).benign
+        });
+        let mut groups: HashMap<(Option<String>, String, bool), Group> = HashMap::new();
+        for (key, row) in &counters.rows {
+            let described = self.describer.describe(key);
+            let symbol = described.symbol.clone().unwrap_or_else(|| described.location.clone());
+            groups
+                .entry((described.reason.clone(), symbol.clone(), described.benign))
+                .or_insert_with(|| Group {
+                    reason: described.reason.clone(),
+                    symbol,
+                    class: described.class,
+                    meaning: described.meaning,
+                    benign: described.benign,
+                    count: 0,
+                })
+                .count += row.count;
+        }
+        let mut groups: Vec<Group> = groups.into_values().collect();
+        groups.sort_by(|a, b| {
+            b.count.cmp(&a.count).then_with(|| (&a.reason, &a.symbol).cmp(&(&b.reason, &b.symbol)))
+        });
+        self.output.end(&Summary { accounting, elapsed, groups, other: counters.other.count }, out);
+        accounting
+    }
+
+    pub fn begin(&mut self, out: &mut Vec<u8>) {
+        self.output.begin(out);
+    }
+}
+
+/// The kernel's side of a run, as the run sees it.
+pub trait Watched {
+    /// Takes the program off and returns the final counters.
+    fn stop(&mut self) -> Counters;
+    /// The counters so far.
+    fn counters(&mut self) -> Counters;
+    /// Called now and then.
+    fn tick(&mut self) {}
+}
+
+/// Runs until something ends it, then writes what is left and the summary.
+pub async fn run<S: Source, O: Output>(
+    mut source: S,
+    watched: &mut impl Watched,
+    pipeline: &mut Pipeline<O>,
+    writer: &mut Writer,
+    stop: impl Future<Output = ()>,
+) -> Result<End> {
+    /// How often the kernel's counters are looked at for losses.
+    const CHECK_LOSSES: Duration = Duration::from_secs(1);
+    let start = Instant::now();
+    let mut stop = pin!(stop);
+    let duration = pipeline.limits.duration;
+    let mut deadline = pin!(async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    });
+    let mut checks = tokio::time::interval(CHECK_LOSSES);
+    let mut batch = Batch::default();
+    let mut out = Vec::new();
+    let mut lost = 0;
+    pipeline.output.begin(&mut out);
+    let end = loop {
+        // While the writer is behind, events wait in the ring buffer, which counts what it has no room for.
+        let had_events = writer.offer(&mut out) && source.read(&mut batch);
+        if had_events {
+            pipeline.process(&batch, &mut out).await;
+            writer.offer(&mut out);
+        }
+        if pipeline.is_full() {
+            break End::Count;
+        }
+        if writer.is_closed() {
+            break End::PipeClosed;
+        }
+        tokio::select! {
+            biased;
+            () = &mut stop => break End::Signal,
+            () = &mut deadline => break End::Duration,
+            _ = checks.tick() => {
+                watched.tick();
+                let now = watched.counters().lost;
+                if now > lost {
+                    warn!("{} details lost so far: the ring buffer was full (--buffer makes it larger)", now);
+                }
+                lost = now;
+            }
+            () = source.wait(had_events) => {}
+        }
+    };
+    debug!("ending: {end:?}");
+    let counters = watched.stop();
+    while source.read(&mut batch) {
+        if end != End::PipeClosed {
+            pipeline.process(&batch, &mut out).await;
+        }
+    }
+    pipeline.finish(&counters, start.elapsed(), &mut out);
+    match writer.close(out) {
+        Err(_) if end == End::PipeClosed => Ok(end),
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::PipeClosed),
+        Err(error) => Err(error),
+        Ok(()) => Ok(end),
+    }
+}
+
+/// Writes to the output on a thread of its own, so that a reader who is slow or gone never keeps us from ending.
+#[derive(Debug)]
+pub struct Writer {
+    buffers: Option<SyncSender<Vec<u8>>>,
+    result: Receiver<io::Result<()>>,
+    thread: Option<JoinHandle<()>>,
+    failed: Option<io::Error>,
+}
+
+/// Buffers that may wait for the writer.
+const WAITING: usize = 4;
+/// How long a reader may take for the last lines.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+impl Writer {
+    pub fn new(mut output: impl Write + Send + 'static) -> Self {
+        let (buffers, incoming) = sync_channel::<Vec<u8>>(WAITING);
+        let (outcome, result) = sync_channel(1);
+        let thread = std::thread::spawn(move || {
+            let written = incoming.into_iter().try_for_each(|buffer| {
+                output.write_all(&buffer)?;
+                output.flush()
+            });
+            // Nobody listens only when the run is over.
+            let _ = outcome.send(written);
+        });
+        Self { buffers: Some(buffers), result, thread: Some(thread), failed: None }
+    }
+
+    /// Hands the buffer over if there is room; true if it is empty afterwards.
+    fn offer(&mut self, buffer: &mut Vec<u8>) -> bool {
+        if buffer.is_empty() {
+            return true;
+        }
+        let Some(buffers) = &self.buffers else { return false };
+        match buffers.try_send(std::mem::take(buffer)) {
+            Ok(()) => true,
+            Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => {
+                *buffer = back;
+                false
+            }
+        }
+    }
+
+    /// The output failed, or nobody reads it any more.
+    fn is_closed(&mut self) -> bool {
+        if let Ok(Err(error)) = self.result.try_recv() {
+            self.failed = Some(error);
+        }
+        self.failed.is_some() || reader_is_gone(io::stdout().as_fd())
+    }
+
+    /// Writes the last buffer and waits for the end, but not for a reader who has stopped reading.
+    fn close(&mut self, mut last: Vec<u8>) -> Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error.into());
+        }
+        let deadline = Instant::now() + LAST_WORDS;
+        while !self.offer(&mut last) {
+            if let Ok(Err(error)) = self.result.try_recv() {
+                return Err(error.into());
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other(
+                    "whoever reads the output has stopped reading; the summary is lost",
+                )
+                .into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.buffers = None;
+        match self.result.recv_timeout(LAST_WORDS) {
+            Ok(result) => {
+                if let Some(thread) = self.thread.take() {
+                    // It has sent its result, its last act.
+                    let _ = thread.join();
+                }
+                Ok(result?)
+            }
+            Err(_) => {
+                Err(io::Error::other("whoever reads the output has stopped reading; the summary is lost")
+                    .into())
+            }
+        }
+    }
+}
+
+/// A pipe without a reader says so before anything is written to it.
+fn reader_is_gone(output: impl AsFd) -> bool {
+    let mut fds = [PollFd::new(output.as_fd(), PollFlags::empty())];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
+}
+
+fn clock_offset_ns() -> i128 {
+    let read = |clock| {
+        nix::time::clock_gettime(clock)
+            .map_or(0, |time| i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec()))
+    };
+    read(nix::time::ClockId::CLOCK_REALTIME) - read(nix::time::ClockId::CLOCK_MONOTONIC)
+}

@@ -1,0 +1,24 @@
+//! The lab: network namespaces in which packets are really dropped, in a number that is known exactly, and the runner
+//! of the binary that watches them. End-to-end tests and `cargo xtask lab` are built on it. Needs root.
+
+pub mod counters;
+pub mod lossdrop;
+pub mod netns;
+pub mod scenario;
+mod scenarios;
+pub mod traffic;
+pub mod veth;
+pub mod wait;
+
+pub use lossdrop::{Lossdrop, Output};
+pub use netns::Netns;
+pub use scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
+pub use scenarios::{
+    CloseNoise, Container, Flood, Neighbour, NftDrop, OutputRule, Qdisc, RcvBuf, TcpClosedPort, UdpClosedPort,
+};
+
+/// Whether this process may make network namespaces at all.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}

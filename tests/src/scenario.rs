@@ -1,0 +1,210 @@
+//! What a scenario is: a lab that drops packets when told to, and says exactly which ones.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::netns::Netns;
+use crate::scenarios;
+
+/// A way to make real drops.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    pub name: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// What to type to see the drops.
+    pub watch: &'static str,
+    /// Which packets one round sends.
+    pub packets: &'static str,
+    pub setup: fn() -> Result<Box<dyn Lab>>,
+}
+
+impl Scenario {
+    pub const ALL: &'static [Self] = scenarios::ALL;
+
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|scenario| scenario.name == name)
+    }
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Namespaces set up for a scenario; dropping it takes them down.
+pub trait Lab {
+    fn namespaces(&self) -> Vec<&Netns>;
+
+    /// Sends one round of packets and returns when the kernel's own counters have confirmed the drops.
+    ///
+    /// # Errors
+    /// When the packets cannot be sent, or the counters never confirm them.
+    fn fire(&mut self) -> Result<Shot>;
+}
+
+/// What one round dropped.
+#[derive(Clone, Debug, Default)]
+pub struct Shot {
+    /// Every drop that matters, in its exact number. The entries do not overlap.
+    pub expected: Vec<Expected>,
+    /// What else may drop in the scenario's namespaces, and why that is no fault.
+    pub noise: Vec<Noise>,
+}
+
+impl Shot {
+    /// How many packets were dropped that matter.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.expected.iter().map(|expected| expected.count).sum()
+    }
+}
+
+/// Packets dropped for one cause.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The kernel's name, without `SKB_DROP_REASON_`.
+    pub reason: &'static str,
+    /// The function that the location lies in, without compiler suffix; any of these, as kernels differ.
+    pub symbols: &'static [&'static str],
+    /// Inode of the namespace; `None` where the packet shows none (no device).
+    pub netns: Option<u64>,
+    /// `skb->dev`; `None` for a packet that has none.
+    pub iface: Option<&'static str>,
+    /// `tcp`, `udp`, `icmp`.
+    pub proto: &'static str,
+    pub src: Endpoint,
+    pub dst: Endpoint,
+    /// The process that sent the packet or holds the socket, where there is one to name.
+    pub owner: Option<u32>,
+    pub count: u64,
+}
+
+impl Expected {
+    /// Whether a drop as lossdrop prints it (`"type":"drop"`) is one of these. The owner is not compared: naming it is
+    /// best effort.
+    #[must_use]
+    pub fn matches(&self, drop: &Value) -> bool {
+        let symbol = drop["location"].as_str().map(symbol_of);
+        drop["reason"] == self.reason
+            && symbol.is_some_and(|symbol| self.symbols.contains(&symbol))
+            && self.netns.is_none_or(|inum| drop["netns"]["inum"].as_u64() == Some(inum))
+            && drop["iface"]["name"].as_str() == self.iface
+            && drop["proto"].as_str().is_some_and(|proto| proto.eq_ignore_ascii_case(self.proto))
+            && self.src.matches(&drop["src_ip"], &drop["src_port"])
+            && self.dst.matches(&drop["dst_ip"], &drop["dst_port"])
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (symbol, dev) = (self.symbols[0], self.iface.unwrap_or("no device"));
+        let Self { reason, proto, src, dst, count, .. } = self;
+        write!(f, "{count} × {reason} at {symbol}, {dev}, {proto} {src} → {dst}")
+    }
+}
+
+/// Drops that go with a scenario but are no fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Noise {
+    pub symbols: &'static [&'static str],
+    pub why: &'static str,
+}
+
+impl Noise {
+    /// Whether a drop as lossdrop prints it comes from there.
+    #[must_use]
+    pub fn matches(&self, drop: &Value) -> bool {
+        drop["location"].as_str().is_some_and(|location| self.symbols.contains(&symbol_of(location)))
+    }
+}
+
+/// An address and a port, either of which may be left open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    pub ip: Option<IpAddr>,
+    pub port: Option<u16>,
+}
+
+impl Endpoint {
+    /// Any port of a host.
+    #[must_use]
+    pub fn host(ip: impl Into<IpAddr>) -> Self {
+        Self { ip: Some(ip.into()), port: None }
+    }
+
+    fn matches(&self, ip: &Value, port: &Value) -> bool {
+        let same_ip = |want: IpAddr| ip.as_str().and_then(|ip| ip.parse().ok()) == Some(want);
+        self.ip.is_none_or(same_ip) && self.port.is_none_or(|want| port.as_u64() == Some(u64::from(want)))
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self { ip: Some(address.ip()), port: Some(address.port()) }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.ip, self.port) {
+            (Some(ip), Some(port)) => SocketAddr::new(ip, port).fmt(f),
+            (Some(ip), None) => ip.fmt(f),
+            (None, Some(port)) => write!(f, "*:{port}"),
+            (None, None) => f.write_str("*"),
+        }
+    }
+}
+
+/// `ip_fragment.constprop.0+0x12` → `ip_fragment`.
+fn symbol_of(location: &str) -> &str {
+    location.split(['.', '+']).next().unwrap_or(location)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn expected() -> Expected {
+        Expected {
+            reason: "NO_SOCKET",
+            symbols: &["udp_rcv", "__udp4_lib_rcv"],
+            netns: Some(7),
+            iface: Some("eth0"),
+            proto: "udp",
+            src: Endpoint::host([10, 0, 0, 1]),
+            dst: SocketAddr::from(([10, 0, 0, 2], 9)).into(),
+            owner: None,
+            count: 1,
+        }
+    }
+
+    #[test]
+    fn a_drop_matches_whatever_the_suffix_and_the_open_port() {
+        let drop = json!({
+            "reason": "NO_SOCKET", "location": "__udp4_lib_rcv.isra.0+0x3e8", "netns": {"inum": 7, "name": null},
+            "iface": {"index": 2, "name": "eth0"}, "proto": "UDP",
+            "src_ip": "10.0.0.1", "src_port": 4711, "dst_ip": "10.0.0.2", "dst_port": 9,
+        });
+        assert!(expected().matches(&drop));
+        assert!(!Expected { netns: Some(8), ..expected() }.matches(&drop));
+        assert!(!Expected { iface: None, ..expected() }.matches(&drop));
+        assert!(!Expected { dst: SocketAddr::from(([10, 0, 0, 2], 10)).into(), ..expected() }.matches(&drop));
+    }
+
+    #[test]
+    fn scenario_names_are_distinct_and_found() {
+        for scenario in Scenario::ALL {
+            let found = Scenario::ALL.iter().filter(|other| other.name == scenario.name).count();
+            assert_eq!(found, 1, "{}", scenario.name);
+            assert!(Scenario::find(scenario.name).is_some());
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Packets of a known number, sent inside a namespace.
+
+mod http;
+mod packet;
+mod raw;
+mod udp;
+
+pub use http::{GET_BYTES, Get, HttpServer, http_get};
+pub use packet::Fragment;
+pub use raw::{icmp_echo, ipv4_fragments, ipv6_ext_udp, tcp_syn, vlan_udp};
+pub use udp::{FloodReport, Sent, UdpSink, flood, udp_bind, udp_send};

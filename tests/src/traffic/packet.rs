@@ -1,0 +1,168 @@
+//! Packets built byte by byte, checksums included.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const HOP_BY_HOP: u8 = 0;
+const DESTINATION_OPTIONS: u8 = 60;
+const TTL: u8 = 64;
+
+/// Which part of a datagram that was cut in two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragment {
+    /// Offset 0, more fragments: carries the UDP header.
+    First,
+    /// Offset 64 bytes, the last one: carries no ports.
+    NonFirst,
+}
+
+/// Payload of the first fragment's UDP packet: with its header exactly the 64 bytes at which the second one starts.
+const FRAGMENT_BYTES: usize = 64;
+
+/// A SYN with an MSS option: 44 bytes.
+pub(super) fn syn(src: SocketAddrV4, dst: SocketAddrV4, sequence: u32) -> Vec<u8> {
+    let mut tcp = Vec::with_capacity(24);
+    tcp.extend(src.port().to_be_bytes());
+    tcp.extend(dst.port().to_be_bytes());
+    tcp.extend(sequence.to_be_bytes());
+    tcp.extend(0u32.to_be_bytes());
+    tcp.extend([6 << 4, 0x02]);
+    tcp.extend(64240u16.to_be_bytes());
+    tcp.extend([0; 4]);
+    tcp.extend([2, 4, 0x05, 0xb4]);
+    let sum = checksum(&[&pseudo_v4(*src.ip(), *dst.ip(), TCP, tcp.len()), &tcp]);
+    tcp[16..18].copy_from_slice(&sum.to_be_bytes());
+    ipv4(*src.ip(), *dst.ip(), TCP, 0, 0, &tcp)
+}
+
+pub(super) fn udp_v4(src: SocketAddrV4, dst: SocketAddrV4, payload: usize) -> Vec<u8> {
+    let pseudo = pseudo_v4(*src.ip(), *dst.ip(), UDP, 8 + payload);
+    ipv4(*src.ip(), *dst.ip(), UDP, 0, 0, &udp(src.port(), dst.port(), &vec![0; payload], &pseudo))
+}
+
+/// One fragment of a UDP datagram of 128 bytes; both halves carry the same `id`.
+pub(super) fn fragment_v4(src: SocketAddrV4, dst: SocketAddrV4, id: u16, which: Fragment) -> Vec<u8> {
+    let pseudo = pseudo_v4(*src.ip(), *dst.ip(), UDP, 2 * FRAGMENT_BYTES);
+    let whole = udp(src.port(), dst.port(), &[0; 2 * FRAGMENT_BYTES - 8], &pseudo);
+    let (flags, bytes) = match which {
+        Fragment::First => (0x2000, &whole[..FRAGMENT_BYTES]),
+        Fragment::NonFirst => ((FRAGMENT_BYTES / 8) as u16, &whole[FRAGMENT_BYTES..]),
+    };
+    ipv4(*src.ip(), *dst.ip(), UDP, id, flags, bytes)
+}
+
+pub(super) fn echo(src: Ipv4Addr, dst: Ipv4Addr, id: u16, sequence: u16) -> Vec<u8> {
+    let mut icmp = vec![8, 0, 0, 0];
+    icmp.extend(id.to_be_bytes());
+    icmp.extend(sequence.to_be_bytes());
+    icmp.extend([0; 8]);
+    let sum = checksum(&[&icmp]);
+    icmp[2..4].copy_from_slice(&sum.to_be_bytes());
+    ipv4(src, dst, ICMP, 0, 0, &icmp)
+}
+
+/// UDP behind a hop-by-hop and a destination options header (8 bytes each, padding only).
+pub(super) fn udp_v6_ext(src: SocketAddrV6, dst: SocketAddrV6, payload: usize) -> Vec<u8> {
+    let pseudo = pseudo_v6(*src.ip(), *dst.ip(), UDP, 8 + payload);
+    let mut body = vec![DESTINATION_OPTIONS, 0, 1, 4, 0, 0, 0, 0];
+    body.extend([UDP, 0, 1, 4, 0, 0, 0, 0]);
+    body.extend(udp(src.port(), dst.port(), &vec![0; payload], &pseudo));
+
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend(length(body.len()));
+    packet.extend([HOP_BY_HOP, TTL]);
+    packet.extend(src.ip().octets());
+    packet.extend(dst.ip().octets());
+    packet.extend(body);
+    packet
+}
+
+/// An Ethernet frame that carries an IPv4 packet behind an 802.1Q tag.
+pub(super) fn vlan_frame(dst: [u8; 6], src: [u8; 6], vid: u16, packet: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(18 + packet.len());
+    frame.extend(dst);
+    frame.extend(src);
+    frame.extend(0x8100u16.to_be_bytes());
+    frame.extend(vid.to_be_bytes());
+    frame.extend(0x0800u16.to_be_bytes());
+    frame.extend(packet);
+    frame
+}
+
+fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, id: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x45, 0];
+    packet.extend(length(20 + body.len()));
+    packet.extend(id.to_be_bytes());
+    packet.extend(flags.to_be_bytes());
+    packet.extend([TTL, protocol, 0, 0]);
+    packet.extend(src.octets());
+    packet.extend(dst.octets());
+    let sum = checksum(&[&packet]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet.extend(body);
+    packet
+}
+
+fn udp(src: u16, dst: u16, payload: &[u8], pseudo: &[u8]) -> Vec<u8> {
+    let mut udp = Vec::with_capacity(8 + payload.len());
+    udp.extend(src.to_be_bytes());
+    udp.extend(dst.to_be_bytes());
+    udp.extend(length(8 + payload.len()));
+    udp.extend([0, 0]);
+    udp.extend(payload);
+    // 0 would mean "no checksum".
+    let sum = match checksum(&[pseudo, &udp]) {
+        0 => 0xffff,
+        sum => sum,
+    };
+    udp[6..8].copy_from_slice(&sum.to_be_bytes());
+    udp
+}
+
+fn pseudo_v4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, len: usize) -> Vec<u8> {
+    [&src.octets()[..], &dst.octets(), &[0, protocol], &length(len)].concat()
+}
+
+fn pseudo_v6(src: Ipv6Addr, dst: Ipv6Addr, protocol: u8, len: usize) -> Vec<u8> {
+    [&src.octets()[..], &dst.octets(), &[0, 0], &length(len), &[0, 0, 0, protocol]].concat()
+}
+
+fn length(bytes: usize) -> [u8; 2] {
+    u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes()
+}
+
+/// The Internet checksum (RFC 1071); every part but the last has an even length.
+fn checksum(parts: &[&[u8]]) -> u16 {
+    let words = parts.iter().flat_map(|part| part.chunks(2));
+    let mut sum =
+        words.map(|word| u32::from(word[0]) << 8 | u32::from(word.get(1).copied().unwrap_or(0))).sum::<u32>();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_that_of_a_known_ipv4_header() {
+        let header =
+            [0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7];
+        assert_eq!(checksum(&[&header]), 0xb861);
+    }
+
+    #[test]
+    fn a_syn_sums_up_to_zero() {
+        let packet = syn("10.0.0.1:1025".parse().unwrap(), "10.0.0.2:80".parse().unwrap(), 7);
+        assert_eq!(packet.len(), 44);
+        assert_eq!(checksum(&[&packet[..20]]), 0);
+        assert_eq!(
+            checksum(&[&pseudo_v4([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), TCP, 24), &packet[20..]]),
+            0
+        );
+    }
+}

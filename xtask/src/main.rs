@@ -1,0 +1,52 @@
+//! lossdrop's chores.
+
+mod bpf;
+mod lab;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Parser, Subcommand};
+
+/// lossdrop's chores
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build the bytecode from its sources (needs a nightly or Debian's rustc-web, bpf-linker and LLVM)
+    BuildBpf {
+        /// Compare it with what is committed instead of writing it
+        #[arg(long)]
+        check: bool,
+    },
+    /// Make real drops in network namespaces, to see lossdrop at work; without a name, list what there is
+    Lab { scenario: Option<String> },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().task {
+        Task::BuildBpf { check } => bpf::build(check),
+        Task::Lab { scenario } => lab::run(scenario.as_deref()),
+    }
+}
+
+/// The project's root.
+fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_owned()
+}
+
+/// Runs a command; failing is an error.
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(status.success(), "{command:?} failed: {status}");
+    Ok(())
+}
