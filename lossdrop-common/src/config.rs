@@ -58,7 +58,8 @@ pub struct Offsets {
     /// From a `struct socket` to the number of its inode (`struct socket_alloc`).
     pub socket_ino: u32,
     pub dst_dev: u32,
-    pub _pad: u32,
+    /// `dev_addr`, a pointer to the device's MAC.
+    pub dev_addr: u32,
 }
 
 impl Offsets {
@@ -89,7 +90,7 @@ impl Offsets {
         sk_socket: ABSENT,
         socket_ino: ABSENT,
         dst_dev: ABSENT,
-        _pad: 0,
+        dev_addr: ABSENT,
     };
 }
 

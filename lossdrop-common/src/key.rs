@@ -110,6 +110,9 @@ shape! {
     NO_DEVICE = 9, "no device";
     /// A fragment other than the first: it has no transport header.
     FRAGMENT = 10, "fragment";
+    /// [`Shape::OTHERHOST`], and yet addressed to the device's own MAC: the frame came with the tag of a VLAN that has
+    /// no device here (`__netif_receive_skb_core` in `net/core/dev.c`).
+    FOREIGN_VLAN = 11, "foreign vlan";
 }
 
 impl Shape {

@@ -132,9 +132,10 @@ impl Headers {
         clear(&mut self.icmp_type);
         clear(&mut self.icmp_code);
         clear(&mut self.flags);
-        for word in self.src.iter_mut().chain(&mut self.dst) {
-            clear(word);
-        }
+        clear(&mut self.src[0]);
+        clear(&mut self.src[1]);
+        clear(&mut self.dst[0]);
+        clear(&mut self.dst[1]);
     }
 }
 

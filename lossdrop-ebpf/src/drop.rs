@@ -11,8 +11,8 @@ use crate::{
     emit::{Detail, emit, name},
     filter,
     maps::{SCRATCH, TOTALS},
-    memory::Memory,
-    packet,
+    memory::{Memory, Probe},
+    packet::{self, Linear},
 };
 
 /// The arguments of the tracepoint.
@@ -76,6 +76,10 @@ unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals:
         totals.filtered += 1;
         return;
     }
+    let foreign_vlan = headers.shape.contains(Shape::OTHERHOST)
+        && place.from_skb
+        // SAFETY: as promised by the caller.
+        && unsafe { is_to_own_mac::<M>(drop.skb, place.device, &packet) };
     let key = DropKey {
         location: drop.location,
         reason: drop.reason,
@@ -83,7 +87,11 @@ unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals:
         ifindex: place.ifindex,
         l3: headers.l3,
         l4: headers.l4,
-        shape: headers.shape.with_if(Shape::NO_DEVICE, !place.from_skb).0,
+        shape: headers
+            .shape
+            .with_if(Shape::NO_DEVICE, !place.from_skb)
+            .with_if(Shape::FOREIGN_VLAN, foreign_vlan)
+            .0,
     };
     let Some(slot) = count(cpu, &key) else { return };
     // SAFETY: an element of the map, which only this CPU writes.
@@ -135,4 +143,26 @@ unsafe fn vlan_tci<M: Memory>(skb: *const u8) -> u16 {
     // SAFETY: as promised by the caller.
     let tci = unsafe { M::field::<u16>(skb, config!(offsets.skb_vlan_tci)) };
     if tagged { tci } else { Event::NO_VLAN }
+}
+
+/// Whether the frame's destination is the MAC of the device that it is at.
+///
+/// # Safety
+/// `skb` must be a `struct sk_buff` and `device` its `struct net_device`, both readable through `M`.
+#[inline(always)]
+unsafe fn is_to_own_mac<M: Memory>(skb: *const u8, device: *const u8, packet: &Linear) -> bool {
+    /// The 6 bytes of a MAC among 8 that are read.
+    const MAC: u64 = 0x0000_ffff_ffff_ffff;
+    // SAFETY: as promised by the caller.
+    let mac_header = unsafe { M::field::<u16>(skb, config!(offsets.skb_mac_header)) };
+    // SAFETY: as promised by the caller.
+    let own = unsafe { M::field::<u64>(device, config!(offsets.dev_addr)) } as *const u8;
+    if mac_header == u16::MAX || own.is_null() {
+        return false;
+    }
+    // SAFETY: Probe copes with any address.
+    let destination: u64 = unsafe { Probe::load(packet.head, mac_header as usize) };
+    // SAFETY: as above.
+    let own: u64 = unsafe { Probe::load(own, 0) };
+    destination & MAC == own & MAC
 }

@@ -39,6 +39,9 @@ fn init_log(verbose: u8) {
     };
     env_logger::Builder::new()
         .filter_level(level)
+        // aya tells of every relocation.
+        .filter_module("aya_obj", log::LevelFilter::Warn)
+        .filter_module("aya", log::LevelFilter::Warn)
         .format(|out, record| {
             use std::io::Write as _;
             writeln!(out, "lossdrop: {}: {}", record.level().as_str().to_ascii_lowercase(), record.args())

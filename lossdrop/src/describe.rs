@@ -70,11 +70,13 @@ impl Describer {
         }
     }
 
-    /// The stack, innermost first, without the frames of tracing itself.
+    /// The stack, innermost first, from the function that frees the packet on: the frames of tracing are left out, as
+    /// are those of programs compiled at run time, which have no name.
     pub fn stack(&self, addresses: impl Iterator<Item = u64>) -> Vec<String> {
-        addresses
-            .filter(|address| self.symbols.resolve(*address).is_none_or(|symbol| !is_tracing(symbol.name)))
-            .map(|address| self.address(address))
-            .collect()
+        let traced = |address: &u64| match self.symbols.resolve(*address) {
+            Some(symbol) => !is_tracing(symbol.name),
+            None => self.symbols.is_empty(),
+        };
+        addresses.filter(traced).map(|address| self.address(address)).collect()
     }
 }

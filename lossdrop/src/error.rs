@@ -26,17 +26,18 @@ pub enum Error {
     #[error("there is no network device {name:?} in the namespaces looked at{near} (\"ip link\" lists them)")]
     UnknownInterface { name: String, near: String },
     #[error(
-        "the kernel refused to load the program: {source}; \"lossdrop check\" tells what this kernel lacks, \
-             -vv shows the verifier's log"
+        "the kernel refused the program's maps or type information: {}; \"lossdrop check\" tells what this kernel \
+         lacks",
+        root_cause(source)
     )]
     Load {
         #[from]
         source: aya::EbpfError,
     },
     #[error(
-        "the kernel refused the program: {0}; \"lossdrop check\" tells what this kernel lacks, -vv shows the \
-             verifier's log",
-        explain(source)
+        "the kernel refused the program: {}; \"lossdrop check\" tells what this kernel lacks, -vv shows the \
+         verifier's log",
+        root_cause(source)
     )]
     Program {
         #[from]
@@ -64,13 +65,17 @@ impl Error {
     }
 }
 
-/// The system's answer, where aya only names the call that failed.
-fn explain(error: &aya::programs::ProgramError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+/// The innermost error: the system's answer rather than the name of the call that failed. The verifier's log, which may
+/// be a thousand lines, is no part of it.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    loop {
+        if let Some(aya::programs::ProgramError::LoadError { io_error, .. }) = cause.downcast_ref() {
+            return io_error.to_string();
+        }
+        match cause.source() {
+            Some(source) => cause = source,
+            None => return cause.to_string(),
+        }
     }
-    text
 }

@@ -31,10 +31,15 @@ pub struct Namespace {
 pub struct Namespaces(BTreeMap<u32, Namespace>);
 
 impl Namespaces {
-    /// Looks at `/proc/1`, `/run/netns`, then at every process; the first name wins.
+    /// Looks at process 1, at `/run/netns`, then at every process; the first name wins.
     pub fn scan() -> Self {
         let mut found = Self::default();
-        found.add(PathBuf::from("/proc/1/ns/net"), || "host".to_owned());
+        let host = || "host".to_owned();
+        found.add(PathBuf::from("/proc/1/ns/net"), host);
+        // Process 1 may be out of reach; the kernel's own threads are in the first namespace, too.
+        if fs::read_to_string("/proc/2/comm").is_ok_and(|comm| comm == "kthreadd\n") {
+            found.add(PathBuf::from("/proc/2/ns/net"), host);
+        }
         for dir in ["/run/netns", "/var/run/netns"] {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 found.add(entry.path(), || sanitize(&entry.file_name().to_string_lossy()).into_owned());

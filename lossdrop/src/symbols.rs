@@ -32,7 +32,13 @@ pub struct Symbol<'a> {
 }
 
 /// Names of module boundaries that share an address with the function that is meant.
-const ALIASES: [&str; 5] = ["init_module", "cleanup_module", "_einittext", "_sinittext", "_stext"];
+const ALIASES: [&str; 4] = ["init_module", "cleanup_module", "_sinittext", "_stext"];
+
+/// Names of ends: what lies behind them is no function.
+const ENDS: [&str; 2] = ["_etext", "_einittext"];
+
+/// No function is longer. What lies farther behind one belongs to no function that the table knows.
+const LONGEST: u64 = 1 << 20;
 
 impl Symbols {
     /// Reads the running kernel's table. Empty where it hides its addresses.
@@ -80,7 +86,8 @@ impl Symbols {
         let function = self.functions.get(behind.checked_sub(1)?)?;
         let start = function.name as usize;
         let name = &self.names[start..start + usize::from(function.len)];
-        Some(Symbol { name: clean(name), offset: address - function.address })
+        let offset = address - function.address;
+        (offset < LONGEST && !ENDS.contains(&name)).then(|| Symbol { name: clean(name), offset })
     }
 }
 

@@ -227,7 +227,7 @@ pub async fn run<S: Source, O: Output>(
                 watched.tick();
                 let now = watched.counters().lost;
                 if now > lost {
-                    warn!("{} details lost so far: the ring buffer was full (--buffer makes it larger)", now);
+                    warn!("{now} details lost so far: the ring buffer was full (--buffer makes it larger)");
                 }
                 lost = now;
             }

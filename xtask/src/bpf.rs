@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 const SOURCES: [&str; 2] = ["lossdrop-common", "lossdrop-ebpf"];
 const TARGET: &str = "bpfel-unknown-none";
 /// The bytecode and its fingerprint, as they are committed.
-pub const OBJECT: &str = "lossdrop/bpf/lossdrop.o";
+const OBJECT: &str = "lossdrop/bpf/lossdrop.o";
 const FINGERPRINT: &str = "lossdrop/bpf/lossdrop.o.sources";
 
 /// A compiler that can build `core` for the BPF target, and its cargo.
@@ -25,7 +25,7 @@ struct Toolchain {
 }
 
 /// Builds the bytecode, strips it, and writes it with its fingerprint. With `check`, compares instead of writing.
-pub fn build(check: bool) -> Result<()> {
+pub(crate) fn build(check: bool) -> Result<()> {
     let root = crate::root();
     let toolchain = toolchain()?;
     let linker = find("bpf-linker").context(
@@ -143,7 +143,7 @@ fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// A hash of every source file, by path and content, in a form that a diff shows well.
-pub fn fingerprint(root: &Path) -> Result<String> {
+pub(crate) fn fingerprint(root: &Path) -> Result<String> {
     let mut files = Vec::new();
     for folder in SOURCES {
         collect(&root.join(folder), &mut files)?;

@@ -70,8 +70,9 @@ impl Default for Options {
     }
 }
 
-/// The link that keeps the program attached.
+/// The link that keeps the program attached until it is dropped.
 #[derive(Debug)]
+#[expect(dead_code, reason = "held for its Drop")]
 enum Link {
     TpBtf(BtfTracePointLink),
     RawTracepoint(RawTracePointLink),
@@ -157,14 +158,18 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
         .map_max_entries("FILTER_PORTS", if filter.ports.is_empty() { 1 } else { PortBits::WORDS })
         .map_max_entries("FILTER_HOSTS", entries(filter.hosts.len()))
         .load(BYTECODE)?;
-    match attach {
+    let loaded = match attach {
         Attach::TpBtf => {
             let btf = Btf::from_sys_fs()
                 .map_err(|error| Error::Btf { path: facts.btf_path.clone(), why: error.to_string() })?;
-            program::<BtfTracePoint>(&mut ebpf, TP_BTF)?.load(TRACEPOINT, &btf)?;
+            program::<BtfTracePoint>(&mut ebpf, TP_BTF)?.load(TRACEPOINT, &btf)
         }
-        Attach::RawTracepoint => program::<RawTracePoint>(&mut ebpf, RAW_TRACEPOINT)?.load()?,
+        Attach::RawTracepoint => program::<RawTracePoint>(&mut ebpf, RAW_TRACEPOINT)?.load(),
+    };
+    if let Err(ProgramError::LoadError { verifier_log, .. }) = &loaded {
+        debug!("the verifier's log:\n{verifier_log}");
     }
+    loaded?;
     Ok(ebpf)
 }
 

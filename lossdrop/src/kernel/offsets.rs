@@ -66,6 +66,7 @@ fields! {
     dev_ifindex: "net_device" "ifindex", "the device";
     dev_net: "net_device" "nd_net.net", "the network namespace";
     dev_mtu: "net_device" "mtu", "the MTU of the device";
+    dev_addr: "net_device" "dev_addr", "frames of a VLAN that has no device here from frames for other hosts";
     dev_tx: "net_device" "_tx", "the device: without it, skb->dev can't be told from other uses of its place";
     txq_dev: "netdev_queue" "dev", "the device: without it, skb->dev can't be told from other uses of its place";
     net_inum: "net" "ns.inum" | "proc_inum", "the network namespace";

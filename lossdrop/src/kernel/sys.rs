@@ -31,8 +31,10 @@ pub fn synchronize() {
 /// `bpf_prog_info.recursion_misses` (since 5.12): how often the program was not called, because it was running already
 /// on the same CPU. 0 where the kernel does not count it.
 pub fn recursion_misses(program: BorrowedFd<'_>) -> u64 {
-    // SAFETY: both are plain data for which all zeroes are valid.
-    let (mut info, mut attr): (bpf_prog_info, bpf_attr) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    // SAFETY: plain data for which all zeroes are valid.
+    let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
     attr.info.bpf_fd = program.as_raw_fd().cast_unsigned();
     attr.info.info = (&raw mut info).addr() as u64;
     attr.info.info_len = size_of::<bpf_prog_info>() as u32;

@@ -6,7 +6,7 @@ use super::conditions::is_no_packet;
 use super::{Applies, Class, LOCATIONS, Location, REASONS, Reason};
 
 /// Reasons that say how a buffer was freed and not why: the location decides.
-const VAGUE: [&str; 2] = ["NOT_SPECIFIED", "QUEUE_PURGE"];
+const VAGUE: [&str; 3] = ["NOT_SPECIFIED", "QUEUE_PURGE", "NOT_DROPPED_YET"];
 
 /// What is known of a drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,6 +234,15 @@ mod tests {
     }
 
     #[test]
+    fn a_vlan_that_has_no_device_does_not_hide_among_frames_for_other_hosts() {
+        let shape = &[Shape::OTHERHOST, Shape::FOREIGN_VLAN];
+        for symbol in ["ip_rcv_core", "ip6_rcv_core"] {
+            fault(Some("OTHERHOST"), symbol, udp(shape), Class::Device);
+            fault(NO_REASONS, symbol, udp(shape), Class::Device);
+        }
+    }
+
+    #[test]
     fn a_ttl_that_runs_out_is_routing_and_a_bad_header_is_not() {
         fault(Some("IP_INHDR"), "ip_forward", udp(&[]), Class::Routing);
         fault(Some("IP_INHDR"), "ip6_forward", udp(&[]), Class::Routing);
@@ -297,6 +306,7 @@ mod tests {
         fault(UNSAID, "kfree_skb_list_reason", udp(&[]), Class::Unknown);
         fault(UNSAID, "neigh_invalidate", udp(&[]), Class::Neighbour);
         fault(UNSAID, "nf_queue", udp(&[]), Class::Netfilter);
+        fault(Some("NOT_DROPPED_YET"), "nf_queue", udp(&[]), Class::Netfilter);
         fault(UNSAID, "veth_xdp_rcv_skb", udp(&[]), Class::Bpf);
         fault(UNSAID, "do_xdp_generic", udp(&[]), Class::Bpf);
         noise(UNSAID, "icmpv6_rcv", key(L3::Ipv6, IPPROTO_ICMPV6, &[]), Class::Housekeeping);

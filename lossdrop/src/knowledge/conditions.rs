@@ -75,9 +75,15 @@ pub(super) const MULTICAST_ONLY: Condition = Condition {
 pub(super) const TO_GROUP: Condition =
     Condition { text: "for a multicast or broadcast destination", holds: group };
 
+/// The kernel calls a frame of a VLAN that has no device here one for another host, too: that is no noise.
 pub(super) const TO_OTHER_HOST: Condition = Condition {
-    text: "for a frame that is addressed to another host",
-    holds: |key| key.shape().contains(Shape::OTHERHOST),
+    text: "for a frame that is addressed to another host's MAC",
+    holds: |key| key.shape().contains(Shape::OTHERHOST) && !key.shape().contains(Shape::FOREIGN_VLAN),
+};
+
+pub(super) const FOREIGN_VLAN: Condition = Condition {
+    text: "for a VLAN that has no device here",
+    holds: |key| key.shape().contains(Shape::FOREIGN_VLAN),
 };
 
 pub(super) const OTHER_PROTOCOL: Condition =

@@ -4,8 +4,8 @@
 //! [`super`] names; a function that the compiler may inline is listed with its callers.
 
 use super::conditions::{
-    BARE_SYN, CLOSING, EMPTY, MULTICAST, MULTICAST_ONLY, NO_DEVICE, OTHER_PROTOCOL, TO_GROUP, TO_OTHER_HOST,
-    WITHOUT_PAYLOAD,
+    BARE_SYN, CLOSING, EMPTY, FOREIGN_VLAN, MULTICAST, MULTICAST_ONLY, NO_DEVICE, OTHER_PROTOCOL, TO_GROUP,
+    TO_OTHER_HOST, WITHOUT_PAYLOAD,
 };
 use super::reasons::noise;
 use super::{Class, Condition, Noise};
@@ -234,8 +234,12 @@ pub static LOCATIONS: &[Location] = locations! {
         "the device was taken down with packets in its queues";
 
     // Routing and addresses.
+    (ip_rcv_core ip6_rcv_core) for OTHERHOST if FOREIGN_VLAN: Device,
+        "the frame carries the tag of a VLAN that has no device here";
+    (ip_rcv_core ip6_rcv_core) if FOREIGN_VLAN: Device,
+        "the frame carries the tag of a VLAN that has no device here";
     (ip_rcv_core ip6_rcv_core) if TO_OTHER_HOST: Housekeeping (always),
-        "the frame is for another host (flooding, promiscuous mode), or for a VLAN that has no device here";
+        "the frame is for another host (flooding, promiscuous mode)";
     (ip_rcv_core): Malformed,
         "the IPv4 header is invalid: its version, length or checksum";
     (ip6_rcv_core) without reasons: Routing,

@@ -1,6 +1,6 @@
 //! The kernel's core drop reasons (`enum skb_drop_reason`, `include/net/dropreason-core.h`) since 5.17.
 
-use super::conditions::{LATE, NO_DEVICE, OTHER_PROTOCOL_OR_GROUP, TO_GROUP, WITHOUT_PAYLOAD};
+use super::conditions::{LATE, NO_DEVICE, OTHER_PROTOCOL_OR_GROUP, TO_GROUP, TO_OTHER_HOST, WITHOUT_PAYLOAD};
 use super::subsystems::SUBSYSTEMS;
 use super::{Class, Noise};
 
@@ -9,7 +9,7 @@ use super::{Class, Noise};
 pub struct Reason {
     /// Without `SKB_DROP_REASON_`; a subsystem's as its enumerator is spelled.
     pub name: &'static str,
-    /// [`Class::Unknown`] only for `NOT_SPECIFIED`.
+    /// [`Class::Unknown`] only where the location decides.
     pub class: Class,
     pub noise: Noise,
     /// One sentence without a full stop.
@@ -55,6 +55,11 @@ pub static REASONS: &[Reason] = &{
 const CORE: &[Reason] = &reasons! {
     NOT_SPECIFIED: Unknown,
         "the kernel gives no reason; the function that dropped the packet may tell";
+    // No reasons, and without `DROP_REASON_` in their names: a drop that has one was not given a reason.
+    NOT_DROPPED_YET: Unknown,
+        "the kernel gives no reason; the function that dropped the packet may tell";
+    CONSUMED: Housekeeping (always),
+        "the packet was delivered or used up, not dropped";
 
     // Sockets.
     NO_SOCKET: Socket (when LATE),
@@ -157,8 +162,8 @@ const CORE: &[Reason] = &reasons! {
         "an invalid CAN XL frame, or one from a device that is no CAN device";
 
     // Addresses and routes.
-    OTHERHOST: Housekeeping (always),
-        "the frame is for another host (flooding, promiscuous mode), or for a VLAN that has no device here";
+    OTHERHOST: Housekeeping (when TO_OTHER_HOST),
+        "the frame is for another host (flooding, promiscuous mode)";
     UNICAST_IN_L2_MULTICAST: Routing,
         "an IP packet for this host in a multicast frame, which drop_unicast_in_l2_multicast refuses";
     IP_RPFILTER: Routing,
@@ -364,7 +369,7 @@ mod tests {
             );
             assert!(!meaning.is_empty() && !meaning.ends_with('.'), "{name}");
             assert!(meaning.chars().count() <= 110, "{name}: {meaning}");
-            assert_eq!(*class == Class::Unknown, *name == "NOT_SPECIFIED");
+            assert_eq!(*class == Class::Unknown, ["NOT_SPECIFIED", "NOT_DROPPED_YET"].contains(name));
             assert!(*class != Class::Housekeeping || !matches!(noise, Noise::Never), "{name}");
         }
     }
