@@ -106,7 +106,7 @@ pub struct Config {
     pub rate: u64,
     /// Rows of the key table for each CPU, a power of two, without the `other` row.
     pub slots: u32,
-    /// Bytes of packet in an event: a multiple of 8, at most [`MAX_SNAPLEN`](crate::MAX_SNAPLEN).
+    /// Bytes of packet in an event, in a field that is rounded up to a multiple of 8; at most [`MAX_SNAPLEN`](crate::MAX_SNAPLEN).
     pub snaplen: u32,
     /// Bytes of stack in an event: 8 for each frame, 0 for none.
     pub stack_bytes: u32,

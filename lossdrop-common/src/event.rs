@@ -10,7 +10,7 @@ pub const MAX_STACK: u32 = 32;
 
 /// The fixed part of an event. `stack_len` bytes of return addresses (`u64`, innermost first) follow in a field of
 /// [`Config::stack_bytes`](crate::Config::stack_bytes), then `packet_len` bytes of packet, from the network header
-/// on, in a field of [`Config::snaplen`](crate::Config::snaplen).
+/// on, in a field of [`Config::snaplen`](crate::Config::snaplen), rounded up.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Event {
@@ -59,6 +59,8 @@ impl Event {
     pub const HAS_ADDRESSES: u8 = 1 << 1;
     /// The packet's ICMP or ICMPv6 type and code were read.
     pub const HAS_ICMP: u8 = 1 << 2;
+    /// The packet's TCP flags were read.
+    pub const HAS_TCP_FLAGS: u8 = 1 << 3;
 }
 
 /// 16 bytes as the words that lie in memory as they do.

@@ -43,7 +43,8 @@ impl DropKey {
     #[inline(always)]
     pub const fn hash(&self) -> u32 {
         let [a, b, c] = self.words();
-        let mixed = (a ^ c.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ b;
+        let mixed = (a ^ c.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = mixed ^ (mixed >> 29) ^ b;
         (mixed.wrapping_mul(0xd6e8_feb8_6659_fd93) >> 32) as u32
     }
 

@@ -159,11 +159,14 @@ pub fn parse(packet: &impl Packet, link: Link, scratch: &mut Scratch) {
         .with_if(Shape::BROADCAST, link.pkt_type == PACKET_BROADCAST)
         .with_if(Shape::MULTICAST, link.pkt_type == PACKET_MULTICAST)
         .with_if(Shape::OTHERHOST, link.pkt_type == PACKET_OTHERHOST);
+    // A header that was never set is at offset 0 or 0xffff, outside the linear part.
+    if link.network < 2 {
+        return;
+    }
     if is_vlan(link.protocol) {
         skip_vlan(packet, link, headers, bytes);
     }
-    // A header that was never set is at offset 0 or 0xffff, outside the linear part.
-    if link.network == 0 || headers.start >= link.end || !packet.read(headers.start, bytes) {
+    if headers.start >= link.end || !packet.read(headers.start, bytes) {
         return;
     }
     match headers.ethertype {
@@ -191,7 +194,7 @@ fn skip_vlan(packet: &impl Packet, link: Link, headers: &mut Headers, bytes: &mu
     let mut ethertype = link.protocol;
     let mut tags = 0;
     while tags < MAX_VLAN_TAGS && is_vlan(ethertype) {
-        if !packet.read(at + VLAN_TAG, bytes) {
+        if at + VLAN_TAG + 2 > link.end || !packet.read(at + VLAN_TAG, bytes) {
             return;
         }
         at += VLAN_TAG;
@@ -300,6 +303,7 @@ fn transport_header(bytes: &Bytes, at: usize, available: u32, payload: u32, head
             if headers.l4 == IPPROTO_TCP && available >= 14 {
                 let flags = bytes.0[at + 13];
                 headers.tcp_flags = flags;
+                headers.flags |= Event::HAS_TCP_FLAGS;
                 headers.shape = headers
                     .shape
                     .with_if(Shape::FIN, flags & 0x01 != 0)

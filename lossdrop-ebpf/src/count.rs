@@ -19,7 +19,7 @@ pub(crate) fn count(cpu: u32, key: &DropKey) -> Option<*mut Slot> {
         let row = unsafe { &mut *slot };
         if row.count == 0 {
             row.key = *key;
-            row.tokens = initial_tokens();
+            fill_bucket(row);
             row.count = 1;
             return Some(slot);
         }
@@ -33,7 +33,7 @@ pub(crate) fn count(cpu: u32, key: &DropKey) -> Option<*mut Slot> {
     // SAFETY: as above.
     let row = unsafe { &mut *slot };
     if row.count == 0 {
-        row.tokens = initial_tokens();
+        fill_bucket(row);
     }
     row.count += 1;
     Some(slot)
@@ -41,8 +41,10 @@ pub(crate) fn count(cpu: u32, key: &DropKey) -> Option<*mut Slot> {
 
 /// A new key may send a second's worth at once.
 #[inline(always)]
-fn initial_tokens() -> u32 {
-    u32::try_from(config!(rate)).unwrap_or(u32::MAX)
+fn fill_bucket(row: &mut Slot) {
+    row.tokens = u32::try_from(config!(rate)).unwrap_or(u32::MAX);
+    // SAFETY: a helper without arguments.
+    row.refilled_ns = unsafe { bpf_ktime_get_ns() };
 }
 
 /// Whether the row's bucket has a token for a detail event; takes it.

@@ -10,7 +10,6 @@ use crate::{
 pub(crate) struct Place {
     pub(crate) netns: u32,
     pub(crate) ifindex: u32,
-    pub(crate) mtu: u32,
     /// Its `struct net_device`, or null. A plain address for [`Probe`].
     pub(crate) device: *const u8,
     /// The device is `skb->dev`, not the route's.
@@ -52,7 +51,7 @@ pub(crate) unsafe fn locate<M: Memory>(skb: *const u8, rx_sk: *const u8) -> Plac
     } else {
         0
     };
-    Place { netns, ifindex: 0, mtu: 0, device: core::ptr::null(), from_skb: false }
+    Place { netns, ifindex: 0, device: core::ptr::null(), from_skb: false }
 }
 
 /// `skb->dev` shares its place with `dev_scratch` and, while the packet is in a tree, with a child's pointer. A
@@ -82,9 +81,7 @@ unsafe fn at_device<M: Memory>(dev: *const u8, from_skb: bool) -> Place {
     let netns = if net.is_null() { 0 } else { unsafe { M::field(net, config!(offsets.net_inum)) } };
     // SAFETY: as promised by the caller.
     let ifindex = unsafe { M::field(dev, config!(offsets.dev_ifindex)) };
-    // SAFETY: as promised by the caller.
-    let mtu = unsafe { M::field(dev, config!(offsets.dev_mtu)) };
-    Place { netns, ifindex, mtu, device: dev, from_skb }
+    Place { netns, ifindex, device: dev, from_skb }
 }
 
 /// # Safety

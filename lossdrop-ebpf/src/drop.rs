@@ -60,12 +60,6 @@ unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals:
         totals.filtered += 1;
         return;
     }
-    // SAFETY: as promised by the caller.
-    let place = unsafe { locate::<M>(drop.skb, drop.rx_sk) };
-    if !filter::netns(place.netns) || !filter::iface(|| name(place.device)) {
-        totals.filtered += 1;
-        return;
-    }
     let Some(scratch) = SCRATCH.get_ptr_mut(cpu) else { return };
     // SAFETY: an element of the map, which only this CPU uses.
     let scratch = unsafe { &mut *scratch };
@@ -73,6 +67,12 @@ unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals:
     let (packet, skb_len) = unsafe { packet::read::<M>(drop.skb, scratch) };
     let headers = &scratch.headers;
     if !filter::headers(headers) {
+        totals.filtered += 1;
+        return;
+    }
+    // SAFETY: as promised by the caller.
+    let place = unsafe { locate::<M>(drop.skb, drop.rx_sk) };
+    if !filter::netns(place.netns) || !filter::iface(|| name(place.device)) {
         totals.filtered += 1;
         return;
     }

@@ -33,7 +33,8 @@ pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail<'_>) -> bool {
     const HEAD: usize = size_of::<Event>();
     let stack_bytes = config!(stack_bytes);
     let snaplen = config!(snaplen);
-    let Some(mut entry) = EVENTS.reserve_bytes(HEAD + stack_bytes as usize + snaplen as usize, 0) else {
+    let room = stack_bytes + snaplen.next_multiple_of(8);
+    let Some(mut entry) = EVENTS.reserve_bytes(HEAD + room as usize, 0) else {
         return false;
     };
     let start = entry.as_mut_ptr();
@@ -68,7 +69,7 @@ pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail<'_>) -> bool {
     event.skb_len = detail.skb_len;
     event.len = headers.len;
     event.cpu = detail.cpu;
-    event.mtu = detail.place.mtu;
+    event.mtu = mtu(detail.place.device);
     // Word by word: whole, they would become calls of `memmove`.
     event.src[0] = headers.src[0];
     event.src[1] = headers.src[1];
@@ -110,4 +111,13 @@ pub(crate) fn name(device: *const u8) -> [u64; 2] {
         Some(offset) if !device.is_null() => unsafe { Probe::load(device, offset) },
         _ => [0; 2],
     }
+}
+
+#[inline(always)]
+fn mtu(device: *const u8) -> u32 {
+    if device.is_null() {
+        return 0;
+    }
+    // SAFETY: Probe copes with any address.
+    unsafe { Probe::field(device, config!(offsets.dev_mtu)) }
 }

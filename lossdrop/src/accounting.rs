@@ -74,6 +74,13 @@ impl Accounting {
     }
 }
 
+impl std::fmt::Display for Accounting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { seen, shown, suppressed, filtered, lost, benign: _ } = self;
+        write!(f, "seen {seen} = shown {shown} + suppressed {suppressed} + filtered {filtered} + lost {lost}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +107,31 @@ mod tests {
     fn books_that_show_more_than_was_seen_do_not_hold() {
         let counters = Counters { seen: 1, ..Counters::default() };
         assert!(!Accounting::balance(&counters, 2, |_| false).holds());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_books_balance_whatever_the_kernel_counted(
+            rows in proptest::collection::vec((0..1000_u64, 0..1000_u64, 0..1000_u64), 0..20),
+            (filtered, missed, other) in (0..1000_u64, 0..1000_u64, 0..1000_u64),
+            shown_part in 0..=100_u64,
+        ) {
+            let mut counters = Counters { seen: filtered + other, filtered, ..Counters::default() };
+            counters.other.count = other;
+            let mut sent_and_wanted = 0;
+            for (location, (sent, lost, rationed)) in (0..).zip(rows) {
+                let count = sent + lost + rationed;
+                counters.rows.insert(key(location), Row { count, sent, lost });
+                counters.seen += count;
+                counters.lost += lost;
+                sent_and_wanted += if location % 2 == 0 { sent } else { 0 };
+            }
+            counters.add_missed(missed);
+            let shown = sent_and_wanted * shown_part / 100;
+            let books = Accounting::balance(&counters, shown, |key| key.location % 2 == 1);
+            proptest::prop_assert!(books.holds());
+            proptest::prop_assert!(books.benign <= books.suppressed);
+            proptest::prop_assert_eq!((books.shown, books.filtered), (shown, filtered));
+        }
     }
 }

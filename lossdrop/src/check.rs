@@ -110,8 +110,9 @@ pub fn run(json: bool) -> Result<ExitCode> {
     let report = gather();
     let mut out = stdout().lock();
     let written = if json {
-        serde_json::to_writer_pretty(&mut out, &report)?;
-        writeln!(out)
+        serde_json::to_writer_pretty(&mut out, &report)
+            .map_err(std::io::Error::from)
+            .and_then(|()| writeln!(out))
     } else {
         out.write_all(table(&report).as_bytes())
     };
@@ -267,6 +268,7 @@ fn table(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::{offsets::Missing, reasons::Reasons};
 
     fn fine() -> Preflight {
         Preflight {
@@ -294,5 +296,85 @@ mod tests {
             assert!(error.contains(words), "{error}");
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn the_first_thing_in_the_way_is_the_one_that_is_told() {
+        let nothing = Preflight {
+            missing_capabilities: vec!["CAP_BPF"],
+            lockdown: Some("confidentiality".to_owned()),
+            has_btf: false,
+            has_ring_buffer: false,
+            release: "4.19".to_owned(),
+        };
+        assert!(matches!(nothing.require(), Err(Error::Capabilities { .. })));
+        for lockdown in [None, Some("none".to_owned()), Some("integrity".to_owned())] {
+            assert!(Preflight { lockdown, ..fine() }.require().is_ok());
+        }
+    }
+
+    fn report(can_trace: bool) -> Report {
+        let facts = vec![
+            fact("BTF", true, "/sys/kernel/btf/vmlinux", ""),
+            fact("drop reasons", can_trace, if can_trace { "91 named" } else { "none" }, "reasons"),
+        ];
+        Report { release: "6.18.44".to_owned(), can_trace, facts }
+    }
+
+    #[test]
+    fn the_table_tells_what_is_lost_where_something_is_missing() {
+        assert_eq!(
+            table(&report(true)),
+            "Linux 6.18.44\n\
+             \x20 BTF           ok       /sys/kernel/btf/vmlinux\n\
+             \x20 drop reasons  ok       91 named\n\
+             lossdrop trace can run here.\n"
+        );
+        assert_eq!(
+            table(&report(false)),
+            "Linux 6.18.44\n\
+             \x20 BTF           ok       /sys/kernel/btf/vmlinux\n\
+             \x20 drop reasons  missing  none\n\
+             \x20                        lost: reasons\n\
+             lossdrop trace can't run here.\n"
+        );
+        assert_eq!(table(&Report { facts: vec![], ..report(true) }).lines().count(), 2);
+    }
+
+    #[test]
+    fn the_report_in_json_has_the_same_facts() {
+        assert_eq!(
+            serde_json::to_value(report(false)).expect("JSON"),
+            serde_json::json!({
+                "release": "6.18.44",
+                "can_trace": false,
+                "facts": [
+                    {"what": "BTF", "ok": true, "detail": "/sys/kernel/btf/vmlinux", "lost": ""},
+                    {"what": "drop reasons", "ok": false, "detail": "none", "lost": "reasons"},
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn a_kernel_without_reasons_or_fields_says_so() {
+        let facts = KernelFacts {
+            release: "5.10".to_owned(),
+            btf_path: btf_path(),
+            args: 2,
+            offsets: lossdrop_common::Offsets::NONE,
+            missing: vec![Missing { field: "sk_buff.dev", lost: "the device" }],
+            reasons: Reasons::default(),
+        };
+        let told: Vec<(&str, bool, String)> =
+            kernel_facts(&facts).into_iter().map(|fact| (fact.what, fact.ok, fact.detail)).collect();
+        let wanted = [
+            ("BTF", true, "/sys/kernel/btf/vmlinux"),
+            ("structure fields", false, "sk_buff.dev: the device"),
+            ("skb:kfree_skb", true, "2 arguments"),
+            ("drop reasons", false, "none"),
+            ("receiving socket", false, "no rx_sk"),
+        ];
+        assert_eq!(told, wanted.map(|(what, ok, detail)| (what, ok, detail.to_owned())));
     }
 }

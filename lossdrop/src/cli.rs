@@ -179,3 +179,162 @@ impl FromStr for Keys {
             .ok_or_else(|| "a power of two from 1 to 1048576 is wanted".to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn trace(args: &str) -> Result<TraceArgs, clap::Error> {
+        let typed = ["lossdrop", "trace"].into_iter().chain(args.split_whitespace());
+        Cli::try_parse_from(typed).map(|cli| match cli.command {
+            Command::Trace(args) => *args,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[track_caller]
+    fn assert_refused<T: FromStr<Err = String> + std::fmt::Debug>(texts: &[&str], words: &str) {
+        for text in texts {
+            let message = text.parse::<T>().expect_err(text);
+            assert!(message.contains(words), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_options_the_defaults_hold() {
+        let args = trace("").expect("no option is needed");
+        assert_eq!(
+            (args.snaplen, args.rate, args.buffer, args.keys),
+            (128, Rate(Some(100)), BufferSize(8 << 20), Keys(4096))
+        );
+        assert!(!(args.all || args.stack || args.hex || args.json));
+        assert_eq!((args.count, args.duration, args.attach), (None, None, None));
+        assert_eq!(args.filter.to_string(), "none");
+    }
+
+    #[test]
+    fn every_option_is_understood() {
+        let args = trace(
+            "--port 80 --sport 1-9 --dport 443 --host 10.0.0.1 --src 10.0.0.0/8 --dst ::1 --proto udp --iface eth0 \
+             --netns host --reason NO_SOCKET --all --stack --snaplen 64 --json --count 5 --duration 1.5s \
+             --rate unlimited --buffer 64K --keys 1 --attach raw-tp",
+        )
+        .expect("all of them");
+        assert_eq!(
+            args.filter.to_string(),
+            "port 80, sport 1-9, dport 443, host 10.0.0.1, src 10.0.0.0/8, dst ::1, proto udp, iface eth0, netns host, \
+             reason NO_SOCKET"
+        );
+        assert!(args.all && args.stack && args.json);
+        assert_eq!((args.snaplen, args.count, args.rate), (64, Some(5), Rate(None)));
+        assert_eq!(args.duration, Some(Span(Duration::from_millis(1500))));
+        assert_eq!((args.buffer, args.keys), (BufferSize(65536), Keys(1)));
+        assert_eq!(args.attach.map(Attach::from), Some(Attach::RawTracepoint));
+        assert_eq!(trace("--attach tp-btf").expect("known").attach.map(Attach::from), Some(Attach::TpBtf));
+        assert!(trace("--hex").expect("known").hex);
+    }
+
+    #[test]
+    fn the_other_commands_and_verbosity_are_understood() {
+        for (typed, verbose) in
+            [("check", 0), ("check --json -v", 1), ("-vv reasons --json", 2), ("reasons", 0)]
+        {
+            let cli = Cli::try_parse_from(["lossdrop"].into_iter().chain(typed.split(' '))).expect(typed);
+            assert_eq!(cli.verbose, verbose, "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for args in [
+            "--hex --json",
+            "--count 0",
+            "--count -1",
+            "--snaplen 257",
+            "--snaplen -1",
+            "--rate 0",
+            "--duration 0s",
+            "--attach kprobe",
+            "--port 70000",
+            "--json yes",
+            "eth0",
+        ] {
+            assert!(trace(args).is_err(), "{args}");
+        }
+        assert!(Cli::try_parse_from(["lossdrop"]).is_err());
+    }
+
+    #[test]
+    fn a_span_is_a_number_and_a_unit() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+            ("0.5s", 500),
+            ("1e3ms", 1000),
+        ] {
+            assert_eq!(text.parse(), Ok(Span(Duration::from_millis(millis))), "{text}");
+        }
+        let bad = [
+            "", "s", "10", "10 s", "0s", "0.0ms", "-1s", "infs", "NaNs", "1d", "1e300h", "ms", "1s1s", "10S",
+        ];
+        assert_refused::<Span>(&bad, "500ms, 10s, 5m, 1h");
+    }
+
+    #[test]
+    fn a_rate_is_a_number_from_one_on_or_unlimited() {
+        assert_eq!("1".parse(), Ok(Rate(Some(1))));
+        assert_eq!("4294967295".parse(), Ok(Rate(Some(u32::MAX))));
+        assert_eq!("unlimited".parse(), Ok(Rate(None)));
+        assert_refused::<Rate>(&["", "0", "-1", "4294967296", "1.5", "Unlimited", "none"], "\"unlimited\"");
+    }
+
+    #[test]
+    fn a_buffer_s_size_is_a_power_of_two_in_bounds() {
+        for (text, bytes) in [
+            ("4K", 4096),
+            ("4096", 4096),
+            ("256k", 256 << 10),
+            ("8M", 8 << 20),
+            ("512m", 512 << 20),
+            ("1G", 1 << 30),
+        ] {
+            assert_eq!(text.parse(), Ok(BufferSize(bytes)), "{text}");
+        }
+        let bad = [
+            "",
+            "K",
+            "0",
+            "1",
+            "2K",
+            "3M",
+            "2G",
+            "4G",
+            "8MB",
+            "8MM",
+            "8 M",
+            "-8M",
+            "4097",
+            "18014398509481984K",
+            "4294967295G",
+            "8é",
+        ];
+        assert_refused::<BufferSize>(&bad, "a power of two from 4K to 1G");
+    }
+
+    #[test]
+    fn keys_are_a_power_of_two_in_bounds() {
+        for (text, rows) in [("1", 1), ("2", 2), ("4096", 4096), ("1048576", 1 << 20)] {
+            assert_eq!(text.parse(), Ok(Keys(rows)), "{text}");
+        }
+        assert_refused::<Keys>(&["", "0", "3", "4095", "2097152", "4K", "-1"], "from 1 to 1048576");
+    }
+}

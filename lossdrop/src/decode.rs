@@ -64,3 +64,128 @@ impl Decoded<'_> {
             .take_while(|address| *address != 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lossdrop_common::{DropKey, event::bytes_of};
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::testing::{self, RECORDED, RECORDED_LAYOUT};
+
+    const LAYOUT: Layout = Layout { stack_bytes: 32, snaplen: 16 };
+
+    #[test]
+    fn every_field_is_found_where_the_kernel_program_writes_it() {
+        let key = DropKey { location: 1, reason: 2, netns: 3, ifindex: 4, l3: 5, l4: 6, shape: 7 };
+        let event = Event {
+            key,
+            ktime_ns: 8,
+            socket_ino: 9,
+            skb_len: 10,
+            len: 11,
+            cpu: 12,
+            mtu: 13,
+            src: [14, 15],
+            dst: [16, 17],
+            sport: 18,
+            dport: 19,
+            ethertype: 20,
+            vlan_tci: 21,
+            tcp_flags: 22,
+            icmp_type: 23,
+            icmp_code: 24,
+            flags: 25,
+            packet_len: 3,
+            stack_len: 16,
+            ifname: [26, 27],
+        };
+        let bytes = testing::bytes(LAYOUT, &event, &[28, 29], b"abc");
+        let decoded = LAYOUT.decode(&bytes).expect("an event");
+        assert_eq!(format!("{:?}", decoded.event), format!("{event:?}"));
+        assert_eq!(decoded.stack().collect::<Vec<u64>>(), [28, 29]);
+        assert_eq!(decoded.packet, b"abc");
+    }
+
+    #[test]
+    fn the_stack_ends_at_the_first_zero_or_where_the_kernel_says() {
+        for (stack, wanted) in
+            [(&[][..], &[][..]), (&[0, 1], &[]), (&[7, 8, 0, 9], &[7, 8]), (&[7, 8, 9, 10], &[7, 8, 9, 10])]
+        {
+            let bytes = testing::bytes(LAYOUT, &Event::default(), stack, &[]);
+            let decoded = LAYOUT.decode(&bytes).expect("an event");
+            assert_eq!(decoded.stack().collect::<Vec<u64>>(), wanted);
+        }
+    }
+
+    #[test]
+    fn an_event_that_claims_more_than_its_room_is_an_error() {
+        let mut bytes = testing::bytes(LAYOUT, &Event::default(), &[1, 2, 3, 4], &[9; 16]);
+        assert!(LAYOUT.decode(&bytes).is_ok());
+        // `packet_len` and `stack_len` lie before the device's name.
+        bytes[100] = 17;
+        let error = LAYOUT.decode(&bytes).expect_err("the packet is too long");
+        assert_eq!(error, DecodeError::Part { part: "packet", claimed: 17, room: 16 });
+        bytes[103] = 1;
+        let error = LAYOUT.decode(&bytes).expect_err("the stack is too long");
+        assert_eq!(error.to_string(), "an event claims 288 bytes of stack, and has room for 32");
+    }
+
+    #[test]
+    fn recorded_events_are_the_drops_that_were_provoked() {
+        let events = RECORDED.map(|bytes| RECORDED_LAYOUT.decode(bytes).expect("an event"));
+        let lens = [33, 61, 58, 60, 60];
+        for ((decoded, l4), len) in events.iter().zip([17, 1, 17, 6, 6]).zip(lens) {
+            let Decoded { event, packet, .. } = decoded;
+            assert_eq!((event.key.l4, event.len), (l4, len), "{event:?}");
+            assert_eq!(packet.len(), len as usize);
+            assert!(decoded.stack().all(|address| address >> 63 == 1), "kernel addresses");
+            assert!(
+                decoded.stack().any(|address| address == event.key.location),
+                "the dropper is in the stack"
+            );
+            assert_eq!(bytes_of(event.ifname), *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        }
+    }
+
+    #[test]
+    fn an_event_cut_off_anywhere_or_too_long_is_an_error() {
+        let bytes = RECORDED[0];
+        for len in 0..bytes.len() {
+            let error = RECORDED_LAYOUT.decode(&bytes[..len]).expect_err("cut off");
+            assert_eq!(error, DecodeError::Length { got: len, wanted: bytes.len() });
+        }
+        let longer = [bytes, &[0]].concat();
+        assert!(RECORDED_LAYOUT.decode(&longer).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_an_error_or_parts_of_itself(
+            stack_bytes in 0..64_usize,
+            snaplen in 0..64_usize,
+            // Lengths that fit now and then.
+            head in vec(any::<u8>(), 100..=100),
+            lens in [0..80_u8, 0..2, 0..80, 0..2],
+            tail in vec(any::<u8>(), 0..200),
+            fits in any::<bool>(),
+        ) {
+            let layout = Layout { stack_bytes, snaplen };
+            let wanted = size_of::<Event>() + stack_bytes + snaplen;
+            let mut bytes = [&head[..], &lens, &tail].concat();
+            if fits {
+                bytes.resize(wanted, 0xff);
+            }
+            match layout.decode(&bytes) {
+                Ok(decoded) => {
+                    prop_assert_eq!(bytes.len(), wanted);
+                    prop_assert_eq!(&decoded.event.key.location.to_ne_bytes(), &head[..8]);
+                    prop_assert!(decoded.stack().count() <= stack_bytes / 8);
+                    prop_assert!(bytes[wanted - snaplen..].starts_with(decoded.packet));
+                }
+                Err(DecodeError::Length { got, .. }) => prop_assert!(got == bytes.len() && got != wanted),
+                Err(DecodeError::Part { claimed, room, .. }) => prop_assert!(claimed > room),
+            }
+        }
+    }
+}

@@ -80,3 +80,68 @@ impl Describer {
         addresses.filter(traced).map(|address| self.address(address)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, RECORDED, RECORDED_LAYOUT};
+
+    #[test]
+    fn a_key_is_described_by_the_kernel_s_names() {
+        let described = testing::describer().describe(&testing::fault().key);
+        assert_eq!(described.reason.as_deref(), Some("NETFILTER_DROP"));
+        assert_eq!(
+            (described.location.as_str(), described.symbol.as_deref()),
+            ("nf_hook_slow+0x10", Some("nf_hook_slow"))
+        );
+        assert_eq!((described.class, described.benign), (Class::Netfilter, false));
+        assert!(!described.meaning.is_empty());
+    }
+
+    #[test]
+    fn the_same_key_is_worked_out_once() {
+        let mut describer = testing::describer();
+        let first = describer.describe(&testing::noise().key);
+        assert!(first.benign);
+        assert!(Rc::ptr_eq(&first, &describer.describe(&testing::noise().key)));
+    }
+
+    #[test]
+    fn without_names_there_are_numbers() {
+        let mut describer = Describer::new(None, Symbols::default());
+        let key = DropKey { location: 0xffff_ffff_8100_1234, reason: 5, ..DropKey::default() };
+        let described = describer.describe(&key);
+        assert_eq!((described.reason.as_deref(), described.symbol.as_deref()), (None, None));
+        assert_eq!(described.location, "0xffffffff81001234");
+        assert_eq!(describer.stack([0x10, 0x20].into_iter()), ["0x10", "0x20"]);
+    }
+
+    #[test]
+    fn a_reason_without_a_name_is_told_by_its_number() {
+        let described = testing::describer().describe(&DropKey { reason: 77, ..testing::fault().key });
+        assert_eq!(described.reason.as_deref(), Some("REASON_77"));
+        assert!(!described.benign);
+    }
+
+    #[test]
+    fn more_keys_than_the_cache_holds_are_described_all_the_same() {
+        let mut describer = Describer::new(None, Symbols::default());
+        for reason in 0..CACHE_AT_MOST + 2 {
+            describer
+                .describe(&DropKey { reason: u32::try_from(reason).expect("small"), ..DropKey::default() });
+            assert!(describer.cache.len() <= CACHE_AT_MOST);
+        }
+    }
+
+    #[test]
+    fn a_stack_begins_where_the_packet_is_freed() {
+        let describer = testing::recorded_describer();
+        for bytes in RECORDED {
+            let decoded = RECORDED_LAYOUT.decode(bytes).expect("an event");
+            let stack = describer.stack(decoded.stack());
+            assert!(stack[0].contains("skb"), "{stack:?}");
+            assert!(stack.contains(&describer.address(decoded.event.key.location)), "{stack:?}");
+            assert!(!stack.iter().any(|frame| is_tracing(frame)), "{stack:?}");
+        }
+    }
+}

@@ -79,3 +79,56 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
         }
     }
 }
+
+/// What the user reads: each cause once. Our own errors tell theirs themselves.
+pub fn message(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Error>() {
+        Some(own) => own.to_string(),
+        None => format!("{error:#}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aya::programs::ProgramError;
+
+    use super::*;
+
+    #[test]
+    fn the_system_s_answer_is_told_and_the_verifier_s_log_is_not() {
+        let refused = ProgramError::LoadError {
+            io_error: io::Error::from_raw_os_error(1),
+            verifier_log: aya_obj::VerifierLog::new("0: R1=ctx()\n1: a thousand lines\n".to_owned()),
+        };
+        let text = Error::from(refused).to_string();
+        assert!(text.contains("refused the program: Operation not permitted (os error 1)"), "{text}");
+        assert!(!text.contains('\n') && !text.contains("R1"), "{text}");
+    }
+
+    #[test]
+    fn only_what_the_user_can_mistype_is_wrong_usage() {
+        let (name, near) = ("x".to_owned(), String::new());
+        for error in [
+            Error::UnknownReason { name: name.clone(), near: near.clone() },
+            Error::UnknownNetns { name: name.clone(), near: near.clone() },
+            Error::UnknownInterface { name, near },
+        ] {
+            assert!(error.is_usage(), "{error}");
+        }
+        let others = [Error::Lockdown, Error::Cpus, Error::Output(io::ErrorKind::BrokenPipe.into())];
+        assert!(!others.iter().any(Error::is_usage));
+    }
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let refused = ProgramError::LoadError {
+            io_error: io::Error::from_raw_os_error(1),
+            verifier_log: aya_obj::VerifierLog::new("a thousand lines".to_owned()),
+        };
+        assert!(!message(&Error::from(refused).into()).contains("a thousand lines"));
+        assert_eq!(message(&Error::Output(full()).into()), format!("output failed: {}", full()));
+        let other = anyhow::Error::from(full()).context("cannot read /proc/kallsyms");
+        assert_eq!(message(&other), format!("cannot read /proc/kallsyms: {}", full()));
+    }
+}

@@ -358,3 +358,6 @@ pub fn near(typed: &str, candidates: &[&str]) -> String {
     let names: Vec<&str> = ranked.into_iter().take(4).map(|(_, name)| name).collect();
     if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(" or ")) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ pub mod resolve;
 pub mod sanitize;
 pub mod source;
 pub mod symbols;
+#[cfg(test)]
+mod testing;
 pub mod trace;
 
 pub use commands::run;

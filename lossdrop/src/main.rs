@@ -3,16 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use lossdrop::{cli::Cli, run};
+use lossdrop::{
+    cli::Cli,
+    error::{Error, message},
+    run,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("lossdrop: {error:#}");
-            let usage =
-                error.downcast_ref::<lossdrop::error::Error>().is_some_and(lossdrop::error::Error::is_usage);
+            eprintln!("lossdrop: {}", message(&error));
+            let usage = error.downcast_ref::<Error>().is_some_and(Error::is_usage);
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }

@@ -202,4 +202,47 @@ mod tests {
         let names = interfaces(Path::new("/proc/self/ns/net")).expect("we may look at our own");
         assert!(names.iter().any(|name| name == "lo"), "{names:?}");
     }
+
+    #[test]
+    fn a_device_is_looked_for_in_the_wanted_namespaces_only() {
+        let namespaces = Namespaces::scan();
+        let own = inum(Path::new("/proc/self/ns/net")).expect("we have one");
+        assert!(namespaces.require_interface("lo", &BTreeSet::from([own])).is_ok());
+        assert!(namespaces.require_interface("lo", &BTreeSet::new()).is_ok());
+        // A namespace that nothing leads to has no devices.
+        assert!(namespaces.require_interface("lo", &BTreeSet::from([1])).is_err());
+        let error = namespaces.require_interface("no-such-device", &BTreeSet::from([own])).expect_err("none");
+        assert!(error.to_string().contains("no network device \"no-such-device\""), "{error}");
+    }
+
+    #[test]
+    fn the_first_name_of_a_namespace_wins() {
+        let mut namespaces = Namespaces::default();
+        let own = PathBuf::from("/proc/self/ns/net");
+        namespaces.add(own.clone(), || "first".to_owned());
+        namespaces.add(own.clone(), || panic!("it has a name"));
+        namespaces.add(PathBuf::from("/no/such/file"), || panic!("it is nowhere"));
+        assert_eq!(namespaces.find("first").ok(), inum(&own));
+        assert_eq!(namespaces.0.len(), 1);
+    }
+
+    #[test]
+    fn a_path_that_is_no_namespace_has_no_devices() {
+        assert!(interfaces(Path::new("/dev/null")).is_err());
+        assert!(interfaces(Path::new("/no/such/file")).is_err());
+    }
+
+    #[test]
+    fn a_cgroup_cannot_steer_the_terminal_and_ids_are_whole() {
+        let name = container(&format!("0::/x/\x1b[31m-{ID}.scope\n")).expect("a container");
+        assert_eq!(name, "?[31m:0123456789ab");
+        for part in [&ID[1..], &format!("{ID}0"), &ID.replace('f', "g"), ""] {
+            assert_eq!(container(&format!("0::/docker/{part}\n")), None, "{part}");
+        }
+    }
+
+    #[test]
+    fn we_are_among_the_processes() {
+        assert!(processes().any(|pid| pid == std::process::id()));
+    }
 }

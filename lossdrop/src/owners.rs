@@ -88,4 +88,16 @@ mod tests {
             assert_eq!(socket_inode(link), None, "{link}");
         }
     }
+
+    #[test]
+    fn nothing_is_looked_for_where_nothing_is_wanted() {
+        assert!(find(&HashSet::new()).is_empty());
+        assert!(find(&HashSet::from([0, 1])).is_empty());
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_a_number_and_no_name() {
+        let gone = Owner { pid: u32::MAX, comm: String::new(), cgroup: String::new() };
+        assert_eq!(describe(u32::MAX), gone);
+    }
 }

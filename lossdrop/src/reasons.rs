@@ -1,7 +1,7 @@
 //! `lossdrop reasons`: the running kernel's reasons, with what the table knows of them.
 
 use std::{
-    io::{self, Write as _, stdout},
+    io::{self, stdout},
     path::Path,
 };
 
@@ -49,24 +49,25 @@ fn lines(reasons: &Reasons) -> impl Iterator<Item = Line<'_>> {
 pub fn run(json: bool) -> Result<()> {
     let btf = KernelBtf::open(&Path::new(BTF_DIR).join("vmlinux"))?;
     let reasons = Reasons::gather(&btf, Path::new(BTF_DIR));
-    match write(&reasons, json) {
+    match write(&reasons, json, io::BufWriter::new(stdout().lock())) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }
 
-fn write(reasons: &Reasons, json: bool) -> io::Result<()> {
-    let mut out = io::BufWriter::new(stdout().lock());
+fn write(reasons: &Reasons, json: bool, mut out: impl io::Write) -> io::Result<()> {
     if json {
         let lines: Vec<Line<'_>> = lines(reasons).collect();
         serde_json::to_writer_pretty(&mut out, &lines)?;
-        return writeln!(out);
+        writeln!(out)?;
+        return out.flush();
     }
     if reasons.is_empty() {
-        return writeln!(
+        writeln!(
             out,
             "This kernel has no drop reasons (Linux 5.17 brought them): drops are told by their location."
-        );
+        )?;
+        return out.flush();
     }
     let width = reasons.iter().map(|(_, name)| name.len()).max().unwrap_or(0);
     writeln!(out, "{:>6}  {:<width$}  {:<12}  {:<5}  MEANING", "NUMBER", "REASON", "CLASS", "NOISE")?;
@@ -81,7 +82,7 @@ fn write(reasons: &Reasons, json: bool) -> io::Result<()> {
             line.number, line.name, line.class, line.meaning
         )?;
     }
-    Ok(())
+    out.flush()
 }
 
 #[cfg(test)]
@@ -103,5 +104,47 @@ mod tests {
         let reasons = Reasons::from_names([(7, "BRAND_NEW".to_owned())]);
         let line = lines(&reasons).next().expect("one line");
         assert_eq!((line.name, line.class, line.noise), ("BRAND_NEW", "unknown", "no"));
+    }
+
+    fn reasons() -> Reasons {
+        let names = [(2, "NOT_SPECIFIED"), (3, "NO_SOCKET"), (5, "TCP_CSUM"), (0x3_0001, "BRAND_NEW")];
+        Reasons::from_names(names.map(|(number, name)| (number, name.to_owned())))
+    }
+
+    fn written(reasons: &Reasons, json: bool) -> String {
+        let mut out = Vec::new();
+        write(reasons, json, &mut out).expect("a Vec takes everything");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn the_table_has_a_line_a_reason_in_columns() {
+        insta::assert_snapshot!(written(&reasons(), false));
+    }
+
+    #[test]
+    fn the_json_has_an_object_a_reason() {
+        let lines: serde_json::Value = serde_json::from_str(&written(&reasons(), true)).expect("JSON");
+        let lines = lines.as_array().expect("an array");
+        assert_eq!(lines.len(), 4);
+        for line in lines {
+            let fields: Vec<&String> = line.as_object().expect("an object").keys().collect();
+            assert_eq!(fields, ["class", "meaning", "name", "noise", "number"]);
+        }
+        assert_eq!((&lines[3]["number"], &lines[3]["name"]), (&0x3_0001.into(), &"BRAND_NEW".into()));
+    }
+
+    #[test]
+    fn a_kernel_without_reasons_says_so() {
+        assert!(written(&Reasons::default(), false).contains("no drop reasons (Linux 5.17 brought them)"));
+        assert_eq!(written(&Reasons::default(), true), "[]\n");
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_an_error() {
+        for json in [false, true] {
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+            assert!(write(&reasons(), json, io::BufWriter::new(full)).is_err());
+        }
     }
 }

@@ -140,3 +140,80 @@ impl Resolver {
         self.owners.get(&socket)?.as_ref().ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::UdpSocket, os::unix::fs::MetadataExt as _, path::Path};
+
+    use super::*;
+    use crate::namespaces::inum;
+
+    /// Of no namespace and no socket.
+    const NOBODY: (u32, u64) = (1, 1);
+
+    fn own_netns() -> u32 {
+        inum(Path::new("/proc/self/ns/net")).expect("we have one")
+    }
+
+    fn socket_and_inode() -> (UdpSocket, u64) {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+        let inode = std::fs::metadata(format!("/proc/self/fd/{fd}")).expect("it is open").ino();
+        (socket, inode)
+    }
+
+    #[tokio::test]
+    async fn our_namespace_and_socket_have_names_once_they_were_looked_up() {
+        let (_socket, inode) = socket_and_inode();
+        let mut resolver = Resolver::default();
+        assert_eq!((resolver.netns(own_netns()), resolver.owner(inode)), (None, None));
+        resolver.look_up(&HashSet::from([own_netns()]), HashSet::from([inode])).await;
+        assert!(resolver.netns(own_netns()).is_some_and(|name| !name.is_empty()));
+        assert_eq!(resolver.owner(inode).map(|owner| owner.pid), Some(std::process::id()));
+        let now = Instant::now();
+        assert!(!resolver.wants_netns(own_netns(), now) && !resolver.wants_owner(inode, now));
+    }
+
+    #[tokio::test]
+    async fn zero_stands_for_none_and_is_not_looked_up() {
+        let mut resolver = Resolver::default();
+        resolver.prepare([(0, 0), (0, 0)].into_iter()).await;
+        assert!(
+            resolver.running.is_none() && resolver.unknown_netns.is_empty() && resolver.owners.is_empty()
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_looked_for_in_vain_is_given_up_for_a_while() {
+        let mut resolver = Resolver::default();
+        let (netns, socket) = NOBODY;
+        resolver.look_up(&HashSet::from([netns]), HashSet::from([socket])).await;
+        assert_eq!((resolver.netns(netns), resolver.owner(socket)), (None, None));
+        let now = Instant::now();
+        assert!(!resolver.wants_owner(socket, now));
+        assert!(resolver.wants_owner(socket, now + GIVE_UP_FOR * 2));
+        resolver.prepare([NOBODY].into_iter()).await;
+        let now = Instant::now();
+        assert!(!resolver.wants_netns(netns, now));
+        assert!(resolver.wants_netns(netns, now + GIVE_UP_FOR * 2));
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_nobody_waited_for_is_not_lost() {
+        let mut resolver = Resolver::default();
+        let netns = HashSet::from([own_netns()]);
+        // Polled once: it has begun.
+        let _in_time = timeout(Duration::ZERO, resolver.look_up(&netns, HashSet::new())).await;
+        resolver.finish().await;
+        assert!(resolver.netns(own_netns()).is_some());
+        assert!(resolver.running.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_new_namespace_is_looked_for_though_others_are_known() {
+        let mut resolver = Resolver::default();
+        resolver.look_up(&HashSet::from([own_netns()]), HashSet::new()).await;
+        let (netns, _) = NOBODY;
+        assert!(resolver.wants_netns(netns, Instant::now()));
+    }
+}

@@ -44,4 +44,20 @@ mod tests {
         assert_eq!(sanitize_bytes(b"\xff\x1bx"), "\u{fffd}?x");
         assert_eq!(sanitize_bytes(b""), "");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_keeps_a_control_character_and_no_harmless_one_is_lost(text in "\\PC*|.*|[\\x00-\\x9f\u{200b}-\u{202e}]*") {
+            let clean = sanitize(&text);
+            proptest::prop_assert!(!clean.chars().any(char::is_control));
+            proptest::prop_assert_eq!(clean.chars().count(), text.chars().count());
+            proptest::prop_assert!(clean.chars().zip(text.chars()).all(|(new, old)| new == old || new == '?'));
+            proptest::prop_assert!(matches!(sanitize(&clean), Cow::Borrowed(_)));
+        }
+
+        #[test]
+        fn any_bytes_are_a_text(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..32)) {
+            proptest::prop_assert!(!sanitize_bytes(&bytes).chars().any(char::is_control));
+        }
+    }
 }

@@ -73,3 +73,46 @@ impl Source for Recorded {
         tokio::task::yield_now().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_hands_out_what_was_put_in_even_events_of_no_bytes() {
+        let mut batch = Batch::default();
+        assert!(batch.is_empty() && batch.iter().next().is_none());
+        for event in [&b"first"[..], b"", b"third"] {
+            batch.push(event);
+        }
+        assert_eq!(batch.iter().collect::<Vec<_>>(), [&b"first"[..], b"", b"third"]);
+        assert_eq!((batch.len(), batch.is_empty()), (3, false));
+        batch.clear();
+        assert_eq!((batch.len(), batch.iter().count()), (0, 0));
+    }
+
+    #[test]
+    fn a_batch_is_full_at_its_size() {
+        let mut batch = Batch::default();
+        batch.push(&vec![0; Batch::FULL - 1]);
+        assert!(!batch.is_full());
+        batch.push(&[0]);
+        assert!(batch.is_full());
+    }
+
+    #[test]
+    fn a_recording_is_handed_out_batch_by_batch_then_nothing() {
+        let recorded = |event: &[u8]| {
+            let mut batch = Batch::default();
+            batch.push(event);
+            batch
+        };
+        let mut source = Recorded([recorded(b"a"), recorded(b"b")].into());
+        let mut batch = Batch::default();
+        for event in [b"a", b"b"] {
+            assert!(source.read(&mut batch));
+            assert_eq!(batch.iter().collect::<Vec<_>>(), [event]);
+        }
+        assert!(!source.read(&mut batch) && batch.is_empty());
+    }
+}

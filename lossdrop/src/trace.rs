@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use log::{debug, warn};
+use log::{debug, info, warn};
 use lossdrop_common::{DropKey, counters::refill, event::bytes_of};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -47,6 +47,9 @@ pub enum End {
     /// Nobody reads our output any more.
     PipeClosed,
 }
+
+/// Buckets at which all begin anew: more keys than the kernel's table usually holds.
+const BUCKETS_AT_MOST: usize = 65_536;
 
 /// From events to lines.
 #[derive(Debug)]
@@ -109,6 +112,9 @@ impl<O: Output> Pipeline<O> {
             return false;
         }
         let Some(rate) = self.limits.rate else { return true };
+        if self.buckets.len() >= BUCKETS_AT_MOST {
+            self.buckets.clear();
+        }
         let (tokens, refilled_ns) = self.buckets.entry(event.key).or_insert((rate, event.ktime_ns));
         if *tokens == 0 {
             (*tokens, *refilled_ns) = refill(rate.into(), *refilled_ns, event.ktime_ns);
@@ -241,9 +247,11 @@ pub async fn run<S: Source, O: Output>(
             pipeline.process(&batch, &mut out).await;
         }
     }
-    pipeline.finish(&counters, start.elapsed(), &mut out);
+    let books = pipeline.finish(&counters, start.elapsed(), &mut out);
+    info!("{books}");
     match writer.close(out) {
-        Err(_) if end == End::PipeClosed => Ok(end),
+        // A disk that is full ends the run like a reader who is gone, and is an error.
+        Err(_) if end == End::PipeClosed && reader_is_gone(io::stdout()) => Ok(end),
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::PipeClosed),
         Err(error) => Err(error),
         Ok(()) => Ok(end),
@@ -351,3 +359,6 @@ fn clock_offset_ns() -> i128 {
     };
     read(nix::time::ClockId::CLOCK_REALTIME) - read(nix::time::ClockId::CLOCK_MONOTONIC)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,17 +4,20 @@
 pub mod counters;
 pub mod lossdrop;
 pub mod netns;
+pub mod output;
 pub mod scenario;
 mod scenarios;
 pub mod traffic;
 pub mod veth;
 pub mod wait;
 
-pub use lossdrop::{Lossdrop, Output};
+pub use lossdrop::Lossdrop;
 pub use netns::Netns;
+pub use output::Output;
 pub use scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
 pub use scenarios::{
-    CloseNoise, Container, Flood, Neighbour, NftDrop, OutputRule, Qdisc, RcvBuf, TcpClosedPort, UdpClosedPort,
+    CloseNoise, Container, Flood, Neighbour, NftDrop, OutputRule, Pair, Qdisc, RcvBuf, TcpClosedPort,
+    UdpClosedPort,
 };
 
 /// Whether this process may make network namespaces at all.

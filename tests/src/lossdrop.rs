@@ -1,5 +1,6 @@
 //! Runs the binary under test and reads what it says.
 
+use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -8,13 +9,15 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{env, fmt};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::netns::Netns;
+use crate::output::{Heard, Output, excerpt};
+use crate::scenario::Shot;
 use crate::wait::{LIMIT, wait_until};
 
 /// The line on standard error that says: attached, no drop from now on is missed.
@@ -22,21 +25,28 @@ const READY: &str = "lossdrop: watching";
 /// Loading the programs into a slow (emulated) kernel takes its time.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Lines as they come, without their line feed.
-#[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+/// Decides which lines of standard output are kept.
+type Keep = Box<dyn FnMut(&str) -> bool + Send>;
 
-impl Lines {
-    fn get(&self) -> MutexGuard<'_, Vec<String>> {
+/// What comes out of a stream, shared with the thread that reads it.
+#[derive(Clone, Debug, Default)]
+struct Stream(Arc<Mutex<Heard>>);
+
+impl Stream {
+    fn get(&self) -> MutexGuard<'_, Heard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Collects in a thread, so that the other side never meets a full pipe.
-    fn collect(&self, from: impl Read + Send + 'static) -> JoinHandle<()> {
-        let lines = self.clone();
+    fn collect(&self, from: impl Read + Send + 'static, mut keep: Keep) -> JoinHandle<()> {
+        let heard = self.clone();
         thread::spawn(move || {
             for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
-                lines.get().push(String::from_utf8_lossy(&line).into_owned());
+                let line = String::from_utf8_lossy(&line).into_owned();
+                if keep(&line) {
+                    let parsed = serde_json::from_str(&line).ok();
+                    heard.get().push(line, parsed);
+                }
             }
         })
     }
@@ -46,21 +56,9 @@ impl Lines {
 #[derive(Debug)]
 pub struct Lossdrop {
     child: Child,
-    stdout: Lines,
-    stderr: Lines,
+    stdout: Stream,
+    stderr: Stream,
     readers: Vec<JoinHandle<()>>,
-}
-
-/// What it said, and how it ended.
-#[derive(Clone, Debug)]
-pub struct Output {
-    pub status: ExitStatus,
-    /// Objects with `"type":"drop"`, in order.
-    pub drops: Vec<Value>,
-    /// The last object with `"type":"summary"`; `Null` without one.
-    pub summary: Value,
-    pub stdout: Vec<String>,
-    pub stderr: Vec<String>,
 }
 
 impl Lossdrop {
@@ -77,18 +75,43 @@ impl Lossdrop {
     /// # Errors
     /// As those of `start`.
     pub fn launch(command: &mut Command) -> Result<Self> {
-        let mut running = Self::spawn(command)?;
+        Self::spawn(command)?.ready()
+    }
+
+    /// `lossdrop trace`, restricted to these namespaces, with further arguments.
+    ///
+    /// # Errors
+    /// As those of `start`.
+    pub fn watch(namespaces: &[&Netns], args: &[&str]) -> Result<Self> {
+        Self::launch(&mut trace_command(namespaces, args)?)
+    }
+
+    /// Several at once, which watch the same namespaces; they start side by side.
+    ///
+    /// # Errors
+    /// As those of `start`.
+    pub fn watch_each(namespaces: &[&Netns], each: &[&[&str]]) -> Result<Vec<Self>> {
+        let started: Result<Vec<_>> =
+            each.iter().map(|args| Self::spawn(&mut trace_command(namespaces, args)?)).collect();
+        started?.into_iter().map(Self::ready).collect()
+    }
+
+    /// Returns once it watches.
+    ///
+    /// # Errors
+    /// When it ends early (with what it wrote to standard error) or never says that it watches.
+    pub fn ready(mut self) -> Result<Self> {
         wait_until("lossdrop says that it watches", START_LIMIT, || {
-            if running.stderr.get().iter().any(|line| line.starts_with(READY)) {
+            if self.stderr.get().lines.iter().any(|line| line.starts_with(READY)) {
                 return Ok(true);
             }
-            match running.child.try_wait()? {
-                Some(status) => bail!("lossdrop ended early ({status}):\n{}", running.drained_stderr()),
+            match self.child.try_wait()? {
+                Some(status) => bail!("lossdrop ended early ({status}):\n{}", self.drained_stderr()),
                 None => Ok(false),
             }
         })
-        .with_context(|| format!("standard error:\n{}", running.stderr.get().join("\n")))?;
-        Ok(running)
+        .with_context(|| format!("standard error:\n{}", self.stderr.get().lines.join("\n")))?;
+        Ok(self)
     }
 
     /// Runs it to its end: for commands that end by themselves.
@@ -104,12 +127,24 @@ impl Lossdrop {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(command: &mut Command) -> Result<Self> {
+        Self::spawn_keeping(command, |_| true)
+    }
+
+    /// As [`spawn`](Self::spawn), but only the lines of standard output for which `keep` says so are kept: for more
+    /// lines than anyone wants in memory.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_keeping(
+        command: &mut Command,
+        keep: impl FnMut(&str) -> bool + Send + 'static,
+    ) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
-        let (stdout, stderr) = (Lines::default(), Lines::default());
+        let (stdout, stderr) = (Stream::default(), Stream::default());
         let mut readers = Vec::new();
-        readers.extend(child.stdout.take().map(|pipe| stdout.collect(pipe)));
-        readers.extend(child.stderr.take().map(|pipe| stderr.collect(pipe)));
+        readers.extend(child.stdout.take().map(|pipe| stdout.collect(pipe, Box::new(keep))));
+        readers.extend(child.stderr.take().map(|pipe| stderr.collect(pipe, Box::new(|_| true))));
         Ok(Self { child, stdout, stderr, readers })
     }
 
@@ -123,7 +158,7 @@ impl Lossdrop {
     /// # Errors
     /// When they do not in time; with all that was said.
     pub fn wait_for(&self, what: &str, cond: impl Fn(&[String]) -> bool) -> Result<()> {
-        wait_until(what, LIMIT, || Ok(cond(&self.stdout.get()))).with_context(|| self.said())
+        wait_until(what, LIMIT, || Ok(cond(&self.stdout.get().lines))).with_context(|| self.said())
     }
 
     /// As [`wait_for`](Self::wait_for), on the drops said so far in JSON.
@@ -131,8 +166,30 @@ impl Lossdrop {
     /// # Errors
     /// When they do not satisfy `cond` in time; with all that was said.
     pub fn wait_for_drops(&self, what: &str, cond: impl Fn(&[Value]) -> bool) -> Result<()> {
-        wait_until(what, LIMIT, || Ok(cond(&of_type(&self.stdout.get(), "drop"))))
-            .with_context(|| self.said())
+        wait_until(what, LIMIT, || Ok(cond(&self.stdout.get().drops))).with_context(|| self.said())
+    }
+
+    /// Waits until all that a shot expects has been said in JSON.
+    ///
+    /// # Errors
+    /// When it has not in time; with all that was said.
+    pub fn wait_for_shot(&self, shot: &Shot) -> Result<()> {
+        self.wait_for_drops("every expected drop is shown", |drops| {
+            shot.expected.iter().all(|expected| expected.among(drops).count() as u64 >= expected.count)
+        })
+        .with_context(|| format!("expected:\n{shot}"))
+    }
+
+    /// The lines on standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> Vec<String> {
+        self.stderr.get().lines.clone()
+    }
+
+    /// The drops said so far in JSON.
+    #[must_use]
+    pub fn drops(&self) -> Vec<Value> {
+        self.stdout.get().drops.clone()
     }
 
     /// # Errors
@@ -165,15 +222,10 @@ impl Lossdrop {
             Ok(status.is_some())
         })
         .with_context(|| self.said())?;
-        let stderr = self.drained_stderr().lines().map(str::to_owned).collect();
-        let stdout = self.stdout.get().clone();
-        Ok(Output {
-            status: status.unwrap_or_else(|| ExitStatus::from_raw(0)),
-            drops: of_type(&stdout, "drop"),
-            summary: of_type(&stdout, "summary").pop().unwrap_or_default(),
-            stdout,
-            stderr,
-        })
+        self.drained_stderr();
+        let heard = std::mem::take(&mut *self.stdout.get());
+        let stderr = std::mem::take(&mut self.stderr.get().lines);
+        Ok(Output::new(status.unwrap_or_else(|| ExitStatus::from_raw(0)), heard, stderr))
     }
 
     /// After its end: waits until the readers have seen the end of both streams.
@@ -181,11 +233,12 @@ impl Lossdrop {
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }
-        self.stderr.get().join("\n")
+        self.stderr.get().lines.join("\n")
     }
 
     fn said(&self) -> String {
-        format!("stdout:\n{}\nstderr:\n{}", self.stdout.get().join("\n"), self.stderr.get().join("\n"))
+        let (stdout, stderr) = (&self.stdout.get().lines, &self.stderr.get().lines);
+        format!("stdout:\n{}\nstderr:\n{}", excerpt(stdout), excerpt(stderr))
     }
 }
 
@@ -196,26 +249,18 @@ impl Drop for Lossdrop {
     }
 }
 
-impl Output {
-    /// A number of the summary (`seen`, `shown`, `suppressed`, `filtered`, `lost`).
-    ///
-    /// # Errors
-    /// When there is no summary, or no such number in it.
-    pub fn total(&self, name: &str) -> Result<u64> {
-        self.summary[name].as_u64().with_context(|| format!("no {name:?} in the summary\n{self}"))
+/// `lossdrop trace --netns A --netns B` and the arguments.
+///
+/// # Errors
+/// When the binary is missing.
+pub fn trace_command(namespaces: &[&Netns], args: &[&str]) -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    command.arg("trace");
+    for ns in namespaces {
+        command.args(["--netns", ns.name()]);
     }
-}
-
-impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\nstdout:\n{}\nstderr:\n{}", self.status, self.stdout.join("\n"), self.stderr.join("\n"))
-    }
-}
-
-/// The objects of one type; lines that are no JSON are passed over.
-fn of_type(lines: &[String], wanted: &str) -> Vec<Value> {
-    let objects = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    objects.filter(|object| object["type"] == wanted).collect()
+    command.args(args);
+    Ok(command)
 }
 
 /// `LOSSDROP_BIN`, or the binary of the same build: beside this executable, or one up for a test in `deps/`.

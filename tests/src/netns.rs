@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{panic, process, thread};
 
 use anyhow::{Context, Result, bail};
+use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -139,6 +140,14 @@ impl Netns {
         }
         self.sysctl("net/ipv6/conf/all/disable_ipv6", "1")?;
         self.sysctl("net/ipv6/conf/default/disable_ipv6", "1")
+    }
+
+    /// The number of a device.
+    ///
+    /// # Errors
+    /// When there is no such device.
+    pub fn ifindex(&self, dev: &str) -> Result<u32> {
+        self.run(|| if_nametoindex(dev).with_context(|| format!("no device {dev}")))
     }
 
     fn kill_inhabitants(&self) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use crate::netns::Netns;
@@ -63,18 +63,59 @@ impl Shot {
     pub fn total(&self) -> u64 {
         self.expected.iter().map(|expected| expected.count).sum()
     }
+
+    /// Adds what another round of the same lab dropped.
+    pub fn absorb(&mut self, other: Self) {
+        for more in other.expected {
+            match self.expected.iter_mut().find(|known| known.is_alike(&more)) {
+                Some(known) => known.count += more.count,
+                None => self.expected.push(more),
+            }
+        }
+        for noise in other.noise {
+            if self.noise.iter().all(|known| known.symbols != noise.symbols) {
+                self.noise.push(noise);
+            }
+        }
+    }
+
+    /// That these drops, as lossdrop prints them, are exactly the expected ones, but for noise: each that matters in its
+    /// number, none twice, and each of the others accounted for by the scenario or called benign.
+    ///
+    /// # Errors
+    /// When any of this does not hold.
+    pub fn check(&self, drops: &[Value]) -> Result<()> {
+        for expected in &self.expected {
+            let shown = expected.among(drops).count() as u64;
+            ensure!(shown == expected.count, "{shown} shown of {expected}");
+        }
+        for drop in drops {
+            let causes = self.expected.iter().filter(|expected| expected.matches(drop)).count();
+            ensure!(causes <= 1, "{causes} causes for one drop: {drop}");
+            let explained =
+                causes == 1 || drop["benign"] == true || self.noise.iter().any(|noise| noise.matches(drop));
+            ensure!(explained, "nothing explains {drop}\nexpected:\n{self}");
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Shot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.expected.iter().try_for_each(|expected| writeln!(f, "  {expected}"))
+    }
 }
 
 /// Packets dropped for one cause.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The kernel's name, without `SKB_DROP_REASON_`.
     pub reason: &'static str,
     /// The function that the location lies in, without compiler suffix; any of these, as kernels differ.
     pub symbols: &'static [&'static str],
-    /// Inode of the namespace; `None` where the packet shows none (no device).
+    /// Inode of the namespace; `None` where neither device nor socket nor route tells it.
     pub netns: Option<u64>,
-    /// `skb->dev`; `None` for a packet that has none.
+    /// `skb->dev`, else the route's device; `None` for a packet that has neither.
     pub iface: Option<&'static str>,
     /// `tcp`, `udp`, `icmp`.
     pub proto: &'static str,
@@ -98,6 +139,16 @@ impl Expected {
             && drop["proto"].as_str().is_some_and(|proto| proto.eq_ignore_ascii_case(self.proto))
             && self.src.matches(&drop["src_ip"], &drop["src_port"])
             && self.dst.matches(&drop["dst_ip"], &drop["dst_port"])
+    }
+
+    /// Those among the drops.
+    pub fn among<'a>(&self, drops: &'a [Value]) -> impl Iterator<Item = &'a Value> {
+        drops.iter().filter(|drop| self.matches(drop))
+    }
+
+    /// The same cause, whatever the count.
+    fn is_alike(&self, other: &Self) -> bool {
+        *self == Self { count: self.count, ..other.clone() }
     }
 }
 

@@ -14,6 +14,7 @@ pub use container::Container;
 pub use flood::Flood;
 pub use nft::NftDrop;
 pub use output_rule::OutputRule;
+pub use pair::Pair;
 pub use queues::{Qdisc, RcvBuf};
 pub use tcp::{CloseNoise, TcpClosedPort};
 pub use udp_closed::UdpClosedPort;

@@ -7,5 +7,5 @@ mod udp;
 
 pub use http::{GET_BYTES, Get, HttpServer, http_get};
 pub use packet::Fragment;
-pub use raw::{icmp_echo, ipv4_fragments, ipv6_ext_udp, tcp_syn, vlan_udp};
-pub use udp::{FloodReport, Sent, UdpSink, flood, udp_bind, udp_send};
+pub use raw::{arp_request, framed_udp, icmp_echo, icmpv6_echo, ipv4_fragments, ipv6_ext_udp, tcp_syn};
+pub use udp::{FloodReport, Sent, UdpSink, flood, udp_bind, udp_send, udp_send_through};

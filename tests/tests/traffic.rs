@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 use lossdrop_lab::Netns;
 use lossdrop_lab::counters::{Nstat, link_stats, nft_counters, nstat};
 use lossdrop_lab::traffic::{
-    Fragment, HttpServer, UdpSink, http_get, icmp_echo, ipv4_fragments, ipv6_ext_udp, tcp_syn, udp_send,
-    vlan_udp,
+    Fragment, HttpServer, UdpSink, arp_request, framed_udp, http_get, icmp_echo, icmpv6_echo, ipv4_fragments,
+    ipv6_ext_udp, tcp_syn, udp_send,
 };
 use lossdrop_lab::veth::{End, Neighbours, veth};
 use lossdrop_lab::wait::{LIMIT, wait_until};
@@ -85,8 +85,8 @@ fn udp_behind_extension_headers_reaches_the_socket_layer() -> Result<()> {
 fn a_priority_tagged_frame_is_untagged_and_a_foreign_vlan_goes_no_further() -> Result<()> {
     let Hosts { a, b, mac } = hosts()?;
     let (src, dst) = (SocketAddrV4::new(SRC, 1053), SocketAddrV4::new(DST, 53));
-    ensure!(vlan_udp(&a, "eth0", &mac, 42, src, dst, 6, 16)? == 6);
-    ensure!(vlan_udp(&a, "eth0", &mac, 0, src, dst, 3, 16)? == 3);
+    ensure!(framed_udp(&a, "eth0", &mac, &[42], src, dst, 6, 16)? == 6);
+    ensure!(framed_udp(&a, "eth0", &mac, &[0], src, dst, 3, 16)? == 3);
     wait_until("priority-tagged frames delivered", LIMIT, || Ok(nstat(&b, "UdpNoPorts")? == 3))?;
     // All of them came over the cable; those of VLAN 42 were OTHERHOST for a host without that VLAN.
     ensure!(link_stats(&b, "eth1")?.rx_packets >= 9);
@@ -99,7 +99,22 @@ fn echo_requests_are_answered() -> Result<()> {
     ensure!(icmp_echo(&a, SRC, DST, 7, 5)? == 5);
     wait_until("echo replies", LIMIT, || Ok(nstat(&a, "IcmpInEchoReps")? == 5))?;
     ensure!(nstat(&b, "IcmpInCsumErrors")? == 0);
+    let (src, dst) = ("fd01::1".parse()?, "fd01::2".parse()?);
+    ensure!(icmpv6_echo(&a, src, dst, 7, 5)? == 5);
+    wait_until("echo replies", LIMIT, || Ok(nstat(&a, "Icmp6InEchoReplies")? == 5))?;
+    ensure!(nstat(&b, "Icmp6InErrors")? == 0);
     Ok(())
+}
+
+#[test]
+fn an_arp_request_is_heard_by_the_other_side() -> Result<()> {
+    let Hosts { a, b, .. } = hosts()?;
+    b.sh("nft add table arp t && nft 'add chain arp t c { type filter hook input priority 0; }'")?;
+    b.sh(
+        "nft add rule arp t c arp operation request arp saddr ip 10.1.0.1 arp daddr ip 10.1.0.9 counter drop",
+    )?;
+    ensure!(arp_request(&a, "eth0", SRC, [10, 1, 0, 9].into(), 4)? == 4);
+    wait_until("requests counted", LIMIT, || Ok(nft_counters(&b, "arp", "t")? == [4]))
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! lossdrop's chores.
 
+mod bench;
 mod bpf;
 mod lab;
+mod test;
 
 use std::{
     path::{Path, PathBuf},
@@ -27,12 +29,26 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Measure what watching costs, beside the peers that are installed
+    Bench {
+        /// Write the tables into docs/benchmarks.md
+        #[arg(long)]
+        write: bool,
+    },
+    /// Install what the tests need (Debian) and run them all; as root
+    Test {
+        /// Handed to `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Make real drops in network namespaces, to see lossdrop at work; without a name, list what there is
     Lab { scenario: Option<String> },
 }
 
 fn main() -> Result<()> {
     match Cli::parse().task {
+        Task::Test { arguments } => test::run(&arguments),
+        Task::Bench { write } => bench::run(write),
         Task::BuildBpf { check } => bpf::build(check),
         Task::Lab { scenario } => lab::run(scenario.as_deref()),
     }

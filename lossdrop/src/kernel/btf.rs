@@ -151,3 +151,131 @@ impl KernelBtf {
             .is_ok_and(|found| found.iter().any(|found| matches!(found, Type::Func(_))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+    fn running() -> KernelBtf {
+        KernelBtf::open(Path::new(VMLINUX)).expect("this kernel has BTF")
+    }
+
+    /// A file that is gone when the test is over.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, contents: &[u8]) -> Self {
+            let path = std::env::temp_dir().join(format!("lossdrop-{}-{name}", std::process::id()));
+            std::fs::write(&path, contents).expect("a temporary file");
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            // Left behind, it does no harm.
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[track_caller]
+    fn assert_refused(name: &str, contents: &[u8]) {
+        let file = Scratch::new(name, contents);
+        let error = KernelBtf::open(&file.0).expect_err(name).to_string();
+        assert!(error.contains(name) && error.contains("CONFIG_DEBUG_INFO_BTF=y"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn members_lie_within_their_structure_and_apart() {
+        let btf = running();
+        let at = |structure, path| btf.member(structure, path).expect(path);
+        assert_eq!(at("sk_buff", "next").bit, 0);
+        let mut bits =
+            ["dev", "sk", "len", "protocol", "network_header", "head"].map(|path| at("sk_buff", path).bit);
+        bits.sort_unstable();
+        assert!(bits.windows(2).all(|pair| pair[0] < pair[1]), "{bits:?}");
+        assert!(at("net_device", "ifindex").byte().is_multiple_of(4));
+    }
+
+    #[test]
+    fn anonymous_structures_and_unions_are_looked_through() {
+        let btf = running();
+        // `dev` shares its place with `dev_scratch`, two anonymous levels down.
+        assert_eq!(btf.member("sk_buff", "dev"), btf.member("sk_buff", "dev_scratch"));
+        assert!(btf.member("sk_buff", "dev").is_some());
+    }
+
+    #[test]
+    fn a_path_adds_the_offsets_on_its_way() {
+        let btf = running();
+        let bit = |structure, path| btf.member(structure, path).expect(path).bit;
+        assert_eq!(bit("net", "ns.inum"), bit("net", "ns") + bit("ns_common", "inum"));
+        let state = bit("sock", "__sk_common") + bit("sock_common", "skc_state");
+        assert_eq!(bit("sock", "__sk_common.skc_state"), state);
+        // `possible_net_t` is a typedef.
+        assert_eq!(bit("net_device", "nd_net.net"), bit("net_device", "nd_net"));
+    }
+
+    #[test]
+    fn a_bit_field_has_its_bit() {
+        let at = running().member("sk_buff", "pkt_type").expect("every kernel has it");
+        assert_eq!(at.byte(), at.bit / 8);
+    }
+
+    #[test]
+    fn what_this_kernel_lacks_is_none() {
+        let btf = running();
+        for (structure, path) in
+            [("sk_buff", "no_such"), ("no_such", "dev"), ("sk_buff", "len.inum"), ("net", "ns.no_such")]
+        {
+            assert_eq!(btf.member(structure, path), None, "{structure}.{path}");
+        }
+        assert!(btf.enumeration("no_such_enum").is_empty());
+        assert!(btf.enumeration("sk_buff").is_empty());
+        assert_eq!(btf.tracepoint_args("no_such_tracepoint"), None);
+        assert!(!btf.has_function("no_such_function"));
+        assert!(!btf.has_function("sk_buff"));
+    }
+
+    #[test]
+    fn the_drop_reasons_and_their_tracepoint_are_there() {
+        let btf = running();
+        let args = btf.tracepoint_args("kfree_skb").expect("a tracepoint");
+        assert!((2..=4).contains(&args), "{args}");
+        let reasons = btf.enumeration("skb_drop_reason");
+        let named = reasons.values().any(|name| name == "SKB_DROP_REASON_NOT_SPECIFIED");
+        assert_eq!(named, args >= 3, "{reasons:?}");
+        assert!(btf.has_function("ip_rcv"));
+    }
+
+    #[test]
+    fn what_is_no_btf_is_refused_in_one_sentence() {
+        let error = KernelBtf::open(Path::new("/no/such/btf")).expect_err("no such file").to_string();
+        assert!(error.contains("/no/such/btf: No such file"), "{error}");
+        assert!(KernelBtf::open(Path::new("/")).is_err());
+        assert_refused("empty.btf", b"");
+        assert_refused("text.btf", b"this is no BTF at all, but a text that is longer than its header");
+        assert_refused("zeroes.btf", &[0; 4096]);
+        assert_refused("magic.btf", &[0x9f, 0xeb]);
+        assert_refused("header.btf", &[&[0x9f, 0xeb, 1, 0, 24, 0, 0, 0][..], &[0xff; 64]].concat());
+    }
+
+    #[test]
+    fn a_truncated_copy_is_refused() {
+        let whole = std::fs::read(VMLINUX).expect("this kernel has BTF");
+        for len in [1, 8, 23, 24, 25, 4096, whole.len() / 2, whole.len() - 1] {
+            assert_refused("truncated.btf", &whole[..len]);
+        }
+    }
+
+    #[test]
+    fn a_module_s_btf_needs_to_be_one() {
+        let file = Scratch::new("module.btf", b"garbage");
+        assert!(running().open_module(&file.0).is_err());
+    }
+}

@@ -137,7 +137,7 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
         filters: options.filter.kinds().0,
         rate: options.rate.map_or(RATE_UNLIMITED, u64::from),
         slots: options.keys,
-        snaplen: options.snap_bytes(),
+        snaplen: options.snaplen.min(MAX_SNAPLEN),
         stack_bytes: options.stack_bytes(),
         debug: options.debug.into(),
     };
@@ -239,15 +239,14 @@ fn fill<K: aya::Pod>(ebpf: &mut Ebpf, name: &'static str, keys: impl Iterator<It
 impl Options {
     /// Where the variable parts of an event lie with these options.
     pub fn layout(&self) -> Layout {
-        Layout { stack_bytes: self.stack_bytes() as usize, snaplen: self.snap_bytes() as usize }
+        Layout {
+            stack_bytes: self.stack_bytes() as usize,
+            snaplen: self.snaplen.min(MAX_SNAPLEN).next_multiple_of(8) as usize,
+        }
     }
 
     fn stack_bytes(&self) -> u32 {
         if self.stack { MAX_STACK * 8 } else { 0 }
-    }
-
-    fn snap_bytes(&self) -> u32 {
-        self.snaplen.min(MAX_SNAPLEN).next_multiple_of(8)
     }
 }
 
@@ -273,4 +272,24 @@ pub fn try_fentry() -> Result<()> {
     let mut ebpf = EbpfLoader::new().btf(None).load(BYTECODE)?;
     let btf = Btf::from_sys_fs().map_err(ProgramError::from)?;
     Ok(program::<FEntry>(&mut ebpf, FENTRY)?.load(FENTRY_FUNCTION, &btf)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_room_for_what_was_asked_for_and_no_more() {
+        for (snaplen, room) in [(0, 0), (1, 8), (8, 8), (100, 104), (256, 256), (257, 256), (u32::MAX, 256)] {
+            let layout = Options { snaplen, ..Options::default() }.layout();
+            assert_eq!(layout, Layout { stack_bytes: 0, snaplen: room }, "{snaplen}");
+        }
+        let layout = Options { stack: true, ..Options::default() }.layout();
+        assert_eq!(layout, Layout { stack_bytes: 32 * 8, snaplen: 0 });
+    }
+
+    #[test]
+    fn a_map_has_at_least_one_entry() {
+        assert_eq!([0, 1, 7, usize::MAX].map(entries), [1, 1, 7, u32::MAX]);
+    }
 }

@@ -81,9 +81,11 @@ impl Reasons {
 
     /// The number of a name, in whatever case and with or without the prefix.
     pub fn number(&self, name: &str) -> Option<u32> {
-        let wanted = name.to_ascii_uppercase();
-        let wanted = core_name(&wanted);
-        self.names.iter().find(|(_, name)| name.eq_ignore_ascii_case(wanted)).map(|(number, _)| *number)
+        let find = |wanted: &str| {
+            self.names.iter().find(|(_, name)| name.eq_ignore_ascii_case(wanted)).map(|(number, _)| *number)
+        };
+        // As typed first: `SKB_CSUM` is the whole name of a reason.
+        find(name).or_else(|| find(core_name(&name.to_ascii_uppercase())))
     }
 
     /// Every reason, by number.
@@ -102,4 +104,68 @@ impl Reasons {
 
 fn core_name(name: &str) -> &str {
     name.strip_prefix("SKB_DROP_REASON_").or_else(|| name.strip_prefix("SKB_")).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons() -> Reasons {
+        let names =
+            [(2, "NOT_SPECIFIED"), (3, "NO_SOCKET"), (60, "SKB_CSUM"), (0x3_0001, "OVS_DROP_LAST_ACTION")];
+        Reasons {
+            names: names.map(|(number, name)| (number, name.to_owned())).into(),
+            subsystems: [(1, "MAC80211_UNUSABLE"), (3, "OPENVSWITCH")]
+                .map(|(n, name)| (n, name.to_owned()))
+                .into(),
+        }
+    }
+
+    #[test]
+    fn a_number_has_its_name() {
+        assert_eq!(reasons().name(3), "NO_SOCKET");
+        assert_eq!(reasons().name(0x3_0001), "OVS_DROP_LAST_ACTION");
+    }
+
+    #[test]
+    fn a_number_without_a_name_is_told_by_its_subsystem() {
+        assert_eq!(reasons().name(0x3_0009), "OPENVSWITCH_9");
+        assert_eq!(reasons().name(0x1_0000), "MAC80211_UNUSABLE_0");
+        assert_eq!(reasons().name(999), "REASON_999");
+        assert_eq!(reasons().name(0x7_0001), "REASON_458753");
+        assert_eq!(reasons().name(u32::MAX), "REASON_4294967295");
+    }
+
+    #[test]
+    fn a_name_is_found_in_any_case_with_or_without_its_prefix() {
+        for name in
+            ["NO_SOCKET", "no_socket", "No_Socket", "SKB_DROP_REASON_NO_SOCKET", "skb_drop_reason_no_socket"]
+        {
+            assert_eq!(reasons().number(name), Some(3), "{name}");
+        }
+        for name in ["SKB_CSUM", "skb_csum", "SKB_DROP_REASON_SKB_CSUM"] {
+            assert_eq!(reasons().number(name), Some(60), "{name}");
+        }
+        assert_eq!(reasons().number("ovs_drop_last_action"), Some(0x3_0001));
+        for name in ["", "NO_SOCKETS", "NO_SOCK", "3", "SKB_DROP_REASON_", " NO_SOCKET"] {
+            assert_eq!(reasons().number(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn reasons_are_listed_by_number() {
+        let listed: Vec<u32> = reasons().iter().map(|(number, _)| number).collect();
+        assert_eq!((listed, reasons().len()), (vec![2, 3, 60, 0x3_0001], 4));
+        assert!(Reasons::default().is_empty());
+    }
+
+    #[test]
+    fn the_running_kernel_s_reasons_are_found_under_the_names_they_are_listed_by() {
+        let btf = KernelBtf::open(Path::new("/sys/kernel/btf/vmlinux")).expect("this kernel has BTF");
+        let reasons = Reasons::gather(&btf, Path::new("/sys/kernel/btf"));
+        for (number, name) in reasons.iter() {
+            assert!(!name.starts_with("SKB_DROP_REASON_") && !NO_REASONS.contains(&name), "{name}");
+            assert_eq!(reasons.number(name), Some(number), "{name}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use lossdrop_common::Event;
 use serde::Serialize;
 
 use super::{DropView, Output, Summary, packet};
@@ -128,8 +129,8 @@ impl Output for Json {
         let event = drop.event;
         let (src_ip, dst_ip) = packet::addresses(event).unzip();
         let (src_port, dst_port) = packet::ports(event).unzip();
-        let is_tcp = event.key.l4 == lossdrop_common::parse::IPPROTO_TCP && src_port.is_some();
-        let has_icmp = event.flags & lossdrop_common::Event::HAS_ICMP != 0;
+        let has_tcp_flags = event.flags & Event::HAS_TCP_FLAGS != 0;
+        let has_icmp = event.flags & Event::HAS_ICMP != 0;
         line(
             &DropLine {
                 r#type: "drop",
@@ -153,7 +154,7 @@ impl Output for Json {
                 dst_port,
                 len: event.len,
                 skb_len: event.skb_len,
-                tcp_flags: is_tcp.then(|| packet::tcp_flags(event.tcp_flags)).as_deref(),
+                tcp_flags: has_tcp_flags.then(|| packet::tcp_flags(event.tcp_flags)).as_deref(),
                 icmp_type: has_icmp.then_some(event.icmp_type),
                 icmp_code: has_icmp.then_some(event.icmp_code),
                 vlan: packet::vlan(event),

@@ -58,3 +58,6 @@ pub trait Output {
     /// After the last drop.
     fn end(&mut self, summary: &Summary, out: &mut Vec<u8>);
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,7 @@ fn transport(event: &Event, protocol: &str) -> String {
     if event.flags & Event::HAS_ICMP != 0 {
         return format!("{name} {}", icmp(event));
     }
-    if event.key.l4 == parse::IPPROTO_TCP && event.flags & Event::HAS_PORTS != 0 {
+    if event.flags & Event::HAS_TCP_FLAGS != 0 {
         return format!("{name} [{}]", tcp_flags(event.tcp_flags));
     }
     name

@@ -151,7 +151,7 @@ impl Text {
         let rest = summary.groups.get(GROUPS..).unwrap_or_default();
         if !rest.is_empty() {
             let count = rest.iter().map(|group| group.count).sum();
-            lines.push(format!("{:>9}  of {} more kinds (--json lists them)", thousands(count), rest.len()));
+            lines.push(format!("{:>9}  of other kinds (--json lists all)", thousands(count)));
         }
         if summary.other != 0 {
             lines.push(format!(
@@ -195,7 +195,8 @@ fn drops(count: u64) -> String {
 
 /// `9.2 s`, `3 min 05 s`.
 fn duration(elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs();
+    // As rounded to a tenth of a second below.
+    let seconds = (elapsed + Duration::from_millis(50)).as_secs();
     if seconds < 60 {
         format!("{:.1} s", elapsed.as_secs_f64())
     } else {

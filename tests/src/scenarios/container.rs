@@ -2,6 +2,7 @@
 //! random, and an MTU of 100 on the container's side of the cable only.
 
 use std::net::SocketAddrV4;
+use std::process;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -111,6 +112,7 @@ impl Lab for Container {
             netns: Some(self.host.inum()),
             iface: Some("veth0"),
             src: get.local.into(),
+            owner: Some(process::id()),
             count: mtu - mtu_before,
             ..by_rule.clone()
         };

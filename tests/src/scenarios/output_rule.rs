@@ -1,12 +1,14 @@
 //! A rule on the sender's own side: the packet dies before it has a device, and the sender is told.
 
+use std::net::UdpSocket;
+
 use anyhow::{Result, ensure};
 
 use super::pair::{Pair, at_server, from_client};
 use crate::counters::iptables_counters;
 use crate::netns::Netns;
-use crate::scenario::{Endpoint, Expected, Lab, Scenario, Shot};
-use crate::traffic::udp_send;
+use crate::scenario::{Expected, Lab, Scenario, Shot};
+use crate::traffic::{udp_bind, udp_send_through};
 
 const PORT: u16 = 4444;
 
@@ -20,6 +22,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 #[derive(Debug)]
 pub struct OutputRule {
+    /// Stays open: the sender of a packet is found by its socket.
+    sender: UdpSocket,
     pair: Pair,
     tool: &'static str,
     /// Datagrams a round.
@@ -34,7 +38,8 @@ impl OutputRule {
     pub fn new(tool: &'static str, count: u64) -> Result<Self> {
         let pair = Pair::v4()?;
         pair.client.sh(&format!("{tool} -w -A OUTPUT -p udp --dport {PORT} -j DROP"))?;
-        Ok(Self { pair, tool, count })
+        let sender = udp_bind(&pair.client, from_client(at_server(PORT)), None)?;
+        Ok(Self { sender, pair, tool, count })
     }
 
     /// Packets that the rule has counted so far.
@@ -52,18 +57,17 @@ impl Lab for OutputRule {
     }
 
     fn fire(&mut self) -> Result<Shot> {
-        let client = &self.pair.client;
-        let (from, to) = (from_client(at_server(PORT)), at_server(PORT));
-        let sent = udp_send(client, from, to, self.count, 32)?;
+        let to = at_server(PORT);
+        let sent = udp_send_through(&self.sender, to, self.count, 32);
         ensure!(sent.accepted == 0, "the OUTPUT rule let {} datagrams pass", sent.accepted);
         let expected = Expected {
             reason: "NETFILTER_DROP",
             symbols: &["nft_do_chain", "nf_hook_slow"],
-            // No device to take it from; lossdrop may know it from the socket or the route.
-            netns: None,
-            iface: None,
+            // The packet has no device yet; its route tells which one it was for.
+            netns: Some(self.pair.client.inum()),
+            iface: Some("eth0"),
             proto: "udp",
-            src: Endpoint::host(from.ip()),
+            src: self.sender.local_addr()?.into(),
             dst: to.into(),
             owner: Some(std::process::id()),
             count: sent.refused,

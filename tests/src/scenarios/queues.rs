@@ -1,8 +1,9 @@
 //! Queues that are full: a socket's receive buffer, a queueing discipline.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{self, Child, Command, Stdio};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::pair::{CLIENT_V4, Pair, at_server, from_client};
 use crate::counters::{nstat, qdisc_stats, udp_socket_drops};
 use crate::netns::Netns;
 use crate::scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
-use crate::traffic::{UdpSink, udp_bind, udp_send};
+use crate::traffic::{UdpSink, udp_bind, udp_send, udp_send_through};
 use crate::wait::settle;
 
 const DEAF: u16 = 5140;
@@ -36,7 +37,7 @@ pub(super) const QDISC: Scenario = Scenario {
 
 #[derive(Debug)]
 enum Holder {
-    This { _socket: std::net::UdpSocket },
+    This { _socket: UdpSocket },
     Child(Child),
 }
 
@@ -73,13 +74,21 @@ impl RcvBuf {
     /// # Errors
     /// When the namespaces cannot be set up, or `sleep` is missing.
     pub fn held_by_child(count: u64) -> Result<Self> {
+        Self::held_by(Path::new("sleep"), count)
+    }
+
+    /// As [`held_by_child`](Self::held_by_child), the child being a program that sleeps as `sleep` does.
+    ///
+    /// # Errors
+    /// When the namespaces cannot be set up, or there is no such program.
+    pub fn held_by(program: &Path, count: u64) -> Result<Self> {
         let pair = Pair::v4()?;
         let socket = OwnedFd::from(udp_bind(&pair.server, at_server(DEAF), Some(1))?);
         let child = pair.server.run(|| {
-            let mut sleep = Command::new("sleep");
+            let mut sleep = Command::new(program);
             // A group of its own: a Ctrl-C at the terminal is for the lab, which ends it.
             sleep.arg("3600").process_group(0).stdin(socket).stdout(Stdio::null()).stderr(Stdio::null());
-            sleep.spawn().context("cannot run sleep")
+            sleep.spawn().with_context(|| format!("cannot run {}", program.display()))
         })?;
         Ok(Self { holder: Holder::Child(child), pair, count })
     }
@@ -132,6 +141,8 @@ impl Lab for RcvBuf {
 #[derive(Debug)]
 pub struct Qdisc {
     _sink: UdpSink,
+    /// Stays open: the sender of a packet is found by its socket.
+    sender: UdpSocket,
     pair: Pair,
     /// Datagrams a round.
     pub count: u64,
@@ -162,7 +173,8 @@ impl Qdisc {
     fn new(count: u64, setup: &str) -> Result<Self> {
         let pair = Pair::v4()?;
         pair.client.sh(setup)?;
-        Ok(Self { _sink: UdpSink::start(&pair.server, at_server(SLOW))?, pair, count })
+        let sender = udp_bind(&pair.client, from_client(at_server(SLOW)), None)?;
+        Ok(Self { _sink: UdpSink::start(&pair.server, at_server(SLOW))?, sender, pair, count })
     }
 
     /// Drops that `tc` shows so far; a root repeats those of its leaves.
@@ -180,7 +192,7 @@ impl Lab for Qdisc {
     fn fire(&mut self) -> Result<Shot> {
         let to: SocketAddr = at_server(SLOW);
         let before = self.dropped()?;
-        let sent = udp_send(&self.pair.client, from_client(to), to, self.count, 400)?;
+        let sent = udp_send_through(&self.sender, to, self.count, 400);
         // Without IP_RECVERR the sender of a dropped datagram is told nothing.
         ensure!(sent.refused == 0, "{} datagrams refused", sent.refused);
         let expected = Expected {
@@ -189,7 +201,7 @@ impl Lab for Qdisc {
             netns: Some(self.pair.client.inum()),
             iface: Some("eth0"),
             proto: "udp",
-            src: Endpoint::host(CLIENT_V4),
+            src: self.sender.local_addr()?.into(),
             dst: to.into(),
             owner: Some(process::id()),
             count: self.dropped()? - before,

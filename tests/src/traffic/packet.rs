@@ -5,6 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(super) const ETHERTYPE_ARP: u16 = 0x0806;
 const HOP_BY_HOP: u8 = 0;
 const DESTINATION_OPTIONS: u8 = 60;
 const TTL: u8 = 64;
@@ -69,25 +72,40 @@ pub(super) fn udp_v6_ext(src: SocketAddrV6, dst: SocketAddrV6, payload: usize) -
     let mut body = vec![DESTINATION_OPTIONS, 0, 1, 4, 0, 0, 0, 0];
     body.extend([UDP, 0, 1, 4, 0, 0, 0, 0]);
     body.extend(udp(src.port(), dst.port(), &vec![0; payload], &pseudo));
-
-    let mut packet = vec![0x60, 0, 0, 0];
-    packet.extend(length(body.len()));
-    packet.extend([HOP_BY_HOP, TTL]);
-    packet.extend(src.ip().octets());
-    packet.extend(dst.ip().octets());
-    packet.extend(body);
-    packet
+    ipv6(*src.ip(), *dst.ip(), HOP_BY_HOP, &body)
 }
 
-/// An Ethernet frame that carries an IPv4 packet behind an 802.1Q tag.
-pub(super) fn vlan_frame(dst: [u8; 6], src: [u8; 6], vid: u16, packet: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(18 + packet.len());
+pub(super) fn echo_v6(src: Ipv6Addr, dst: Ipv6Addr, id: u16, sequence: u16) -> Vec<u8> {
+    let mut icmp = vec![128, 0, 0, 0];
+    icmp.extend(id.to_be_bytes());
+    icmp.extend(sequence.to_be_bytes());
+    icmp.extend([0; 8]);
+    let sum = checksum(&[&pseudo_v6(src, dst, ICMPV6, icmp.len()), &icmp]);
+    icmp[2..4].copy_from_slice(&sum.to_be_bytes());
+    ipv6(src, dst, ICMPV6, &icmp)
+}
+
+/// Who has `dst`? Asked by `src`.
+pub(super) fn arp_request(mac: [u8; 6], src: Ipv4Addr, dst: Ipv4Addr) -> Vec<u8> {
+    let mut arp = vec![0, 1, 8, 0, 6, 4, 0, 1];
+    arp.extend(mac);
+    arp.extend(src.octets());
+    arp.extend([0; 6]);
+    arp.extend(dst.octets());
+    arp
+}
+
+/// An Ethernet frame, its payload behind an 802.1Q tag for each of `tags` (VLAN numbers), the outermost first.
+pub(super) fn frame(dst: [u8; 6], src: [u8; 6], tags: &[u16], ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(14 + 4 * tags.len() + payload.len());
     frame.extend(dst);
     frame.extend(src);
-    frame.extend(0x8100u16.to_be_bytes());
-    frame.extend(vid.to_be_bytes());
-    frame.extend(0x0800u16.to_be_bytes());
-    frame.extend(packet);
+    for vid in tags {
+        frame.extend(0x8100u16.to_be_bytes());
+        frame.extend(vid.to_be_bytes());
+    }
+    frame.extend(ethertype.to_be_bytes());
+    frame.extend(payload);
     frame
 }
 
@@ -101,6 +119,16 @@ fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, id: u16, flags: u16, body: &
     packet.extend(dst.octets());
     let sum = checksum(&[&packet]);
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet.extend(body);
+    packet
+}
+
+fn ipv6(src: Ipv6Addr, dst: Ipv6Addr, next_header: u8, body: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend(length(body.len()));
+    packet.extend([next_header, TTL]);
+    packet.extend(src.octets());
+    packet.extend(dst.octets());
     packet.extend(body);
     packet
 }

@@ -1,6 +1,6 @@
 //! Packets that no ordinary socket would send: one call, one packet each, no retransmission.
 
-use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
@@ -31,6 +31,14 @@ pub fn icmp_echo(ns: &Netns, src: Ipv4Addr, dst: Ipv4Addr, id: u16, count: u16) 
     send_v4(ns, dst, (0..count).map(|sequence| packet::echo(src, dst, id, sequence)))
 }
 
+/// As [`icmp_echo`], by IPv6.
+///
+/// # Errors
+/// When a packet is refused.
+pub fn icmpv6_echo(ns: &Netns, src: Ipv6Addr, dst: Ipv6Addr, id: u16, count: u16) -> Result<u64> {
+    send_v6(ns, dst, (0..count).map(|sequence| packet::echo_v6(src, dst, id, sequence)))
+}
+
 /// Sends one fragment of each of `count` UDP datagrams (144 bytes, cut in two); the other half never comes unless it
 /// is sent with the same `first_id`.
 ///
@@ -58,32 +66,50 @@ pub fn ipv6_ext_udp(
     count: u64,
     payload: usize,
 ) -> Result<u64> {
-    let to = SockaddrIn6::from(SocketAddrV6::new(*dst.ip(), 0, 0, dst.scope_id()));
-    let packets = (0..count).map(|_| packet::udp_v6_ext(src, dst, payload));
-    ns.run(|| send_all(AddressFamily::Inet6, SockProtocol::Raw, &to, packets))
+    send_v6(ns, *dst.ip(), (0..count).map(|_| packet::udp_v6_ext(src, dst, payload)))
 }
 
-/// Sends `count` UDP datagrams in frames with an 802.1Q tag straight out of `dev`, to the link address `mac`
-/// (`aa:bb:…`).
+/// Sends `count` UDP datagrams in frames straight out of `dev`, to the link address `mac` (`aa:bb:…`), behind an 802.1Q
+/// tag for each of `tags` (VLAN numbers), the outermost first.
 ///
 /// # Errors
 /// When there is no such device, the link address does not parse, or a frame is refused.
 #[expect(clippy::too_many_arguments, reason = "a frame has that many fields")]
-pub fn vlan_udp(
+pub fn framed_udp(
     ns: &Netns,
     dev: &str,
     mac: &str,
-    vid: u16,
+    tags: &[u16],
     src: SocketAddrV4,
     dst: SocketAddrV4,
     count: u64,
     payload: usize,
 ) -> Result<u64> {
     let mac = parse_mac(mac)?;
+    let packet = packet::udp_v4(src, dst, payload);
+    send_frames(ns, dev, count, |own| packet::frame(mac, own, tags, packet::ETHERTYPE_IPV4, &packet))
+}
+
+/// Broadcasts `count` ARP requests of `src` for `dst` out of `dev`; returns their number.
+///
+/// # Errors
+/// When there is no such device, or a frame is refused.
+pub fn arp_request(ns: &Netns, dev: &str, src: Ipv4Addr, dst: Ipv4Addr, count: u64) -> Result<u64> {
+    send_frames(ns, dev, count, |own| {
+        packet::frame([0xff; 6], own, &[], packet::ETHERTYPE_ARP, &packet::arp_request(own, src, dst))
+    })
+}
+
+/// `frame` gets the link address of `dev`.
+fn send_frames(
+    ns: &Netns,
+    dev: &str,
+    count: u64,
+    frame: impl FnOnce([u8; 6]) -> Vec<u8> + Send,
+) -> Result<u64> {
     ns.run(|| {
         let link = link_addr(dev)?;
-        let own = link.addr().with_context(|| format!("{dev} has no link address"))?;
-        let frame = packet::vlan_frame(mac, own, vid, &packet::udp_v4(src, dst, payload));
+        let frame = frame(link.addr().with_context(|| format!("{dev} has no link address"))?);
         // Protocol 0: this socket receives nothing.
         send_all(AddressFamily::Packet, None, &link, (0..count).map(|_| frame.clone()))
     })
@@ -92,6 +118,11 @@ pub fn vlan_udp(
 fn send_v4(ns: &Netns, dst: Ipv4Addr, packets: impl Iterator<Item = Vec<u8>> + Send) -> Result<u64> {
     let to = SockaddrIn::from(SocketAddrV4::new(dst, 0));
     ns.run(|| send_all(AddressFamily::Inet, SockProtocol::Raw, &to, packets))
+}
+
+fn send_v6(ns: &Netns, dst: Ipv6Addr, packets: impl Iterator<Item = Vec<u8>> + Send) -> Result<u64> {
+    let to = SockaddrIn6::from(SocketAddrV6::new(dst, 0, 0, 0));
+    ns.run(|| send_all(AddressFamily::Inet6, SockProtocol::Raw, &to, packets))
 }
 
 fn send_all(

@@ -30,18 +30,21 @@ pub struct Sent {
 /// # Errors
 /// When the socket cannot be bound; a refused datagram is no error but counted.
 pub fn udp_send(ns: &Netns, from: SocketAddr, to: SocketAddr, count: u64, payload: usize) -> Result<Sent> {
-    ns.run(|| {
-        let socket = UdpSocket::bind(from).with_context(|| format!("cannot bind {from}"))?;
-        let payload = vec![0x2a; payload];
-        let mut sent = Sent::default();
-        for _ in 0..count {
-            match socket.send_to(&payload, to) {
-                Ok(_) => sent.accepted += 1,
-                Err(_) => sent.refused += 1,
-            }
+    Ok(udp_send_through(&udp_bind(ns, from, None)?, to, count, payload))
+}
+
+/// As [`udp_send`], through a socket that is there already, and stays.
+#[must_use]
+pub fn udp_send_through(socket: &UdpSocket, to: SocketAddr, count: u64, payload: usize) -> Sent {
+    let payload = vec![0x2a; payload];
+    let mut sent = Sent::default();
+    for _ in 0..count {
+        match socket.send_to(&payload, to) {
+            Ok(_) => sent.accepted += 1,
+            Err(_) => sent.refused += 1,
         }
-        Ok(sent)
-    })
+    }
+    sent
 }
 
 /// Binds a UDP socket inside; `receive_buffer` in bytes as `SO_RCVBUF` takes it (the kernel doubles it, and has a

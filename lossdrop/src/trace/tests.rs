@@ -1,0 +1,167 @@
+mod runs;
+
+use std::collections::VecDeque;
+
+use lossdrop_common::Event;
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::{
+    accounting::Row,
+    testing::{self, batch, fault, noise},
+};
+
+/// Writes a word a line.
+#[derive(Debug, Default)]
+struct Words;
+
+impl Output for Words {
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        out.extend(b"begin\n");
+    }
+
+    fn drop(&mut self, drop: &DropView<'_>, out: &mut Vec<u8>) {
+        out.extend(if drop.described.benign { &b"noise\n"[..] } else { b"fault\n" });
+    }
+
+    fn end(&mut self, _summary: &Summary, out: &mut Vec<u8>) {
+        out.extend(b"end\n");
+    }
+}
+
+/// What the kernel counts where it sends every event and drops nothing else.
+fn counted<'a>(events: impl IntoIterator<Item = &'a Event>) -> Counters {
+    let mut counters = Counters::default();
+    for event in events {
+        counters.seen += 1;
+        *counters.rows.entry(event.key).or_default() += Row { count: 1, sent: 1, lost: 0 };
+    }
+    counters
+}
+
+fn pipeline(limits: Limits) -> Pipeline<Words> {
+    Pipeline::new(testing::describer(), Words, Layout::default(), limits)
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(future)
+}
+
+/// The words for one batch.
+fn processed<O: Output>(pipeline: &mut Pipeline<O>, batch: &Batch) -> String {
+    let mut out = Vec::new();
+    block_on(pipeline.process(batch, &mut out));
+    String::from_utf8(out).expect("text")
+}
+
+fn balanced(pipeline: &mut Pipeline<Words>, counters: &Counters) -> Accounting {
+    let books = pipeline.finish(counters, Duration::ZERO, &mut Vec::new());
+    assert!(books.holds(), "{books:?}");
+    books
+}
+
+#[test]
+fn noise_is_hidden_unless_all_is_asked_for_and_counted_either_way() {
+    let events = [fault(), noise(), noise(), fault()];
+    let mut some = pipeline(Limits::default());
+    assert_eq!(processed(&mut some, &batch(&events)), "fault\nfault\n");
+    let books = balanced(&mut some, &counted(&events));
+    assert_eq!((books.seen, books.shown, books.suppressed, books.benign), (4, 2, 2, 2));
+    let mut all = pipeline(Limits { all: true, ..Limits::default() });
+    assert_eq!(processed(&mut all, &batch(&events)), "fault\nnoise\nnoise\nfault\n");
+    let books = balanced(&mut all, &counted(&events));
+    assert_eq!((books.seen, books.shown, books.suppressed, books.benign), (4, 4, 0, 0));
+}
+
+#[test]
+fn the_rate_holds_for_each_key_by_itself() {
+    let mut pipeline = pipeline(Limits { all: true, rate: Some(2), ..Limits::default() });
+    let storm = [&[fault(); 10][..], &[noise()]].concat();
+    assert_eq!(processed(&mut pipeline, &batch(&storm)), "fault\nfault\nnoise\n");
+    let later = Event { ktime_ns: fault().ktime_ns + 500_000_000, ..fault() };
+    assert_eq!(processed(&mut pipeline, &batch(&[later; 5])), "fault\n");
+    let books = balanced(&mut pipeline, &counted(storm.iter().chain(&[later; 5])));
+    assert_eq!((books.seen, books.shown, books.suppressed, books.benign), (16, 4, 12, 0));
+}
+
+#[test]
+fn events_of_several_cpus_out_of_order_do_not_break_the_ration() {
+    let mut pipeline = pipeline(Limits { rate: Some(1), ..Limits::default() });
+    let at = |ktime_ns| Event { ktime_ns, ..fault() };
+    let events = [5_000_000_000, 1_000_000_000, 0, u64::MAX, 0].map(at);
+    assert_eq!(processed(&mut pipeline, &batch(&events)), "fault\nfault\n");
+}
+
+#[test]
+fn an_event_that_cannot_be_decoded_is_counted_as_suppressed() {
+    let mut events = batch(&[fault()]);
+    events.push(b"garbage");
+    events.push(&[]);
+    events.push(&testing::bytes(Layout::default(), &fault(), &[], &[]));
+    let mut pipeline = pipeline(Limits::default());
+    assert_eq!(processed(&mut pipeline, &events), "fault\nfault\n");
+    let books = balanced(&mut pipeline, &counted(&[fault(); 4]));
+    assert_eq!((books.shown, books.suppressed), (2, 2));
+}
+
+proptest! {
+    #[test]
+    fn the_books_balance_whatever_comes(
+        kinds in vec(vec(0..3_u8, 0..20), 0..6),
+        (all, rate, count) in (any::<bool>(), proptest::option::of(1..10_u32), proptest::option::of(1..30_u64)),
+        (rationed, lost, filtered, missed, other) in (0..100_u64, 0..100_u64, 0..100_u64, 0..100_u64, 0..100_u64),
+    ) {
+        let mut pipeline = pipeline(Limits { all, rate, count, duration: None });
+        let mut counters = Counters::default();
+        let mut lines = 0;
+        for kinds in kinds {
+            let mut batch = Batch::default();
+            for kind in kinds {
+                let event = if kind == 1 { noise() } else { fault() };
+                let bytes = testing::bytes(Layout::default(), &event, &[], &[]);
+                batch.push(if kind == 2 { &bytes[1..] } else { &bytes });
+                counters.seen += 1;
+                *counters.rows.entry(event.key).or_default() += Row { count: 1, sent: 1, lost: 0 };
+            }
+            lines += processed(&mut pipeline, &batch).lines().count() as u64;
+        }
+        for event in [fault(), noise()] {
+            *counters.rows.entry(event.key).or_default() += Row { count: rationed + lost, sent: 0, lost };
+            counters.seen += rationed + lost;
+            counters.lost += lost;
+        }
+        counters.seen += filtered + other;
+        counters.filtered = filtered;
+        counters.other.count = other;
+        counters.add_missed(missed);
+        let books = balanced(&mut pipeline, &counters);
+        prop_assert_eq!((books.seen, books.shown, books.filtered), (counters.seen, lines, filtered));
+        prop_assert_eq!(books.lost, 2 * lost + missed);
+        prop_assert!(books.benign <= books.suppressed);
+        prop_assert!(count.is_none_or(|count| lines <= count));
+    }
+}
+
+#[test]
+fn the_summary_groups_keys_by_reason_and_place() {
+    #[derive(Default)]
+    struct Kept(Option<Summary>);
+    impl Output for Kept {
+        fn begin(&mut self, _out: &mut Vec<u8>) {}
+        fn drop(&mut self, _drop: &DropView<'_>, _out: &mut Vec<u8>) {}
+        fn end(&mut self, summary: &Summary, _out: &mut Vec<u8>) {
+            self.0 = Some(summary.clone());
+        }
+    }
+    let elsewhere = |event: Event| Event { key: DropKey { ifindex: 7, ..event.key }, ..event };
+    let nowhere = Event { key: DropKey { location: 0x10, ..fault().key }, ..fault() };
+    let events = [fault(), elsewhere(fault()), fault(), noise(), elsewhere(noise()), nowhere];
+    let mut pipeline =
+        Pipeline::new(testing::describer(), Kept::default(), Layout::default(), Limits::default());
+    pipeline.finish(&counted(&events), Duration::ZERO, &mut Vec::new());
+    let groups = pipeline.output.0.expect("a summary").groups;
+    let told: Vec<_> =
+        groups.iter().map(|group| (group.symbol.as_str(), group.count, group.benign)).collect();
+    assert_eq!(told, [("nf_hook_slow", 3, false), ("tcp_v4_rcv", 2, true), ("0x10", 1, false)]);
+}

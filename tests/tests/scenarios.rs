@@ -1,0 +1,116 @@
+//! Every scenario of the lab, watched: each expected drop is shown in its exact number with all its facts, and nothing
+//! else but noise.
+
+use anyhow::{Context, Result, ensure};
+use lossdrop_lab::wait::{LIMIT, wait_until};
+use lossdrop_lab::{Expected, Lab, Lossdrop, Netns, Output, Scenario, Shot};
+use serde_json::Value;
+
+/// One test for each scenario, and one that none is missing.
+macro_rules! scenarios {
+    ($($test:ident: $name:literal,)+) => {
+        $(
+            #[test]
+            fn $test() -> Result<()> {
+                shows_exactly_what_was_dropped($name)
+            }
+        )+
+
+        #[test]
+        fn no_scenario_goes_unwatched() {
+            let watched = [$($name),+];
+            // That one has a file of its own.
+            for Scenario { name, .. } in Scenario::ALL.iter().filter(|known| known.name != "flood-with-a-rare-drop") {
+                assert!(watched.contains(name), "{name} has no test here");
+            }
+        }
+    };
+}
+
+scenarios! {
+    a_container_shows_its_rule_and_its_mtu: "container-mtu-and-firewall",
+    a_closed_udp_port_shows_each_datagram: "udp-closed-port",
+    a_closed_udp_port_shows_each_datagram_of_ipv6: "udp-closed-port-v6",
+    a_closed_tcp_port_shows_each_syn: "tcp-closed-port",
+    an_inet_rule_shows_the_packets_of_both_families: "nft-inet-drop",
+    an_output_rule_shows_the_packets_that_never_left: "output-rule",
+    a_full_receive_buffer_shows_what_found_no_room: "udp-rcvbuf-full",
+    a_full_qdisc_shows_what_found_no_room: "qdisc-full",
+    an_unreachable_neighbour_shows_what_waited_for_it: "neighbour-unreachable",
+    closing_connections_show_nothing_that_matters: "benign-tcp-close",
+}
+
+/// Two watch side by side: one shows all, the other hides what is benign.
+fn shows_exactly_what_was_dropped(name: &str) -> Result<()> {
+    let scenario = Scenario::find(name).context("no such scenario")?;
+    let mut lab = (scenario.setup)()?;
+    let args = ["--json", "--rate", "unlimited", "--snaplen", "0"];
+    let with_all = [&args[..], &["--all"]].concat();
+    let [all, some]: [Lossdrop; 2] = Lossdrop::watch_each(&lab.namespaces(), &[&with_all, &args])?
+        .try_into()
+        .ok()
+        .context("two were started")?;
+
+    // The owners and the names of namespaces come from /proc, and late on a busy machine: never wrong, but a first round
+    // may lack them.
+    let mut shot = Shot::default();
+    wait_until("every kind of drop has all its names", LIMIT, || {
+        shot.absorb(lab.fire()?);
+        for running in [&all, &some] {
+            running.wait_for_shot(&shot)?;
+        }
+        let (all, some) = (all.drops(), some.drops());
+        Ok(shot.expected.iter().all(|expected| [&all, &some].iter().all(|drops| named(expected, drops))))
+    })?;
+    let (all, some) = (all.stop()?, some.stop()?);
+
+    for output in [&all, &some] {
+        output.is_complete()?;
+        shot.check(&output.drops)?;
+        right_names(&*lab, &shot, output)?;
+        for expected in &shot.expected {
+            let alike = shot.expected.iter().filter(|other| same_group(expected, other));
+            let expected_count: u64 = alike.map(|alike| alike.count).sum();
+            ensure!(output.counted(expected) >= expected_count, "{expected}: {}", output.summary);
+        }
+    }
+    // Both saw the same, and one hid what the other marks as benign, no more.
+    ensure!(all.passed()? == some.passed()?, "{}\n{}", all.summary, some.summary);
+    ensure!(all.total("suppressed")? == 0, "{}", all.summary);
+    let benign = all.drops.iter().filter(|drop| drop["benign"] == true).count() as u64;
+    ensure!(some.drops.iter().all(|drop| drop["benign"] == false));
+    ensure!(some.total("suppressed")? == benign && some.total("suppressed_benign")? == benign);
+    Ok(())
+}
+
+/// Whether the last of these drops is shown with the name of its namespace and its owner.
+fn named(expected: &Expected, drops: &[Value]) -> bool {
+    let last = expected.among(drops).last();
+    last.is_none_or(|drop| {
+        (expected.netns.is_none() || !drop["netns"]["name"].is_null())
+            && (expected.owner.is_none() || !drop["owner"].is_null())
+    })
+}
+
+/// A name may be missing where the machine is busy, but never wrong.
+fn right_names(lab: &dyn Lab, shot: &Shot, output: &Output) -> Result<()> {
+    for drop in &output.drops {
+        let own = |ns: &&Netns| drop["netns"]["inum"] == ns.inum();
+        let ns = lab.namespaces().into_iter().find(own).with_context(|| format!("not ours: {drop}"))?;
+        let name = &drop["netns"]["name"];
+        ensure!(name.is_null() || name == ns.name(), "{drop}");
+    }
+    for expected in &shot.expected {
+        for drop in expected.among(&output.drops) {
+            ensure!(drop["benign"] == false, "called benign: {drop}");
+            // Where none is expected, it may be a socket of ours that the kernel found early.
+            let right = u64::from(expected.owner.unwrap_or_else(std::process::id));
+            ensure!(drop["owner"].is_null() || drop["owner"]["pid"] == right, "{drop}");
+        }
+    }
+    Ok(())
+}
+
+fn same_group(one: &Expected, other: &Expected) -> bool {
+    one.reason == other.reason && one.symbols == other.symbols
+}

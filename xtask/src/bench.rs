@@ -1,0 +1,321 @@
+//! `cargo xtask bench`: what watching costs the kernel, for each dropped packet, beside what people use today.
+//!
+//! A loopback flood of small UDP datagrams runs into an nftables rule. The sender has the last CPU, the tool under
+//! test the first. All cases alternate in one run, and each is compared with the bare flood of its own round.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread::available_parallelism,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{Btf, Ebpf, programs::BtfTracePoint};
+use lossdrop_lab::{
+    Flood,
+    wait::{LIMIT, wait_until},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, SysconfVar, sysconf},
+};
+use tempfile::NamedTempFile;
+
+use crate::root;
+
+/// What stands below it in `docs/benchmarks.md` is written by `--write`.
+const MARKER: &str = "<!-- measured by cargo xtask bench --write -->";
+/// Runs the program that is this script's `$0`, with the tracing folders that it looks for.
+const WITH_TRACING: &str = "mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug; \
+                            mountpoint -q /sys/kernel/tracing || mount -t tracefs none /sys/kernel/tracing; \
+                            exec \"$0\" \"$@\"";
+/// How often every case runs.
+const ROUNDS: usize = 5;
+/// Datagrams of one flood.
+const PACKETS: u64 = 400_000;
+
+/// Something to measure.
+struct Case {
+    name: &'static str,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Nothing is attached.
+    Bare,
+    /// An empty `tp_btf` program.
+    Empty,
+    Lossdrop(&'static [&'static str]),
+    Peer {
+        program: &'static str,
+        args: &'static [&'static str],
+    },
+}
+
+const CASES: [Case; 7] = [
+    Case { name: "nothing attached", kind: Kind::Bare },
+    Case { name: "an empty program", kind: Kind::Empty },
+    Case { name: "lossdrop trace", kind: Kind::Lossdrop(&["trace"]) },
+    Case {
+        name: "lossdrop trace --all --rate unlimited --json",
+        kind: Kind::Lossdrop(&["trace", "--all", "--rate", "unlimited", "--json"]),
+    },
+    Case { name: "lossdrop trace --port 1 (refuses all)", kind: Kind::Lossdrop(&["trace", "--port", "1"]) },
+    Case {
+        name: "bpftrace: count by location and reason",
+        kind: Kind::Peer {
+            program: "bpftrace",
+            args: &["-e", "tracepoint:skb:kfree_skb { @[args->location, args->reason] = count(); }"],
+        },
+    },
+    Case {
+        name: "perf record -e skb:kfree_skb",
+        kind: Kind::Peer {
+            program: "perf",
+            args: &["record", "-a", "-e", "skb:kfree_skb", "-o", "/dev/null"],
+        },
+    },
+];
+const BARE: usize = 0;
+const EMPTY: usize = 1;
+const DEFAULT: usize = 2;
+const FULL: usize = 3;
+const REFUSED: usize = 4;
+const BPFTRACE: usize = 5;
+const PERF: usize = 6;
+
+/// One flood under one case.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sample {
+    ns_per_packet: f64,
+    /// Share of one CPU, by the tool itself.
+    cpu: f64,
+    rss_mib: f64,
+    /// What the tool says that it saw, and lost.
+    seen: Option<u64>,
+    lost: Option<u64>,
+}
+
+pub(crate) fn run(write: bool) -> Result<()> {
+    let binary = root().join("target/release/lossdrop");
+    crate::run(
+        Command::new(env!("CARGO")).args(["build", "--release", "-p", "lossdrop"]).current_dir(root()),
+    )?;
+    let lab = Flood::new()?;
+    let sender = available_parallelism()?.get() - 1;
+    ensure!(sender > 0, "the benchmark needs two CPUs");
+    let present: Vec<bool> = CASES.iter().map(is_present).collect();
+    let mut samples: Vec<Vec<Sample>> = CASES.iter().map(|_| Vec::new()).collect();
+    // The first flood warms up caches and the namespace's tables.
+    lab.flood(PACKETS / 4, sender)?;
+    for round in 1..=ROUNDS {
+        for (index, case) in CASES.iter().enumerate().filter(|(index, _)| present[*index]) {
+            let sample = measure(case, &binary, &lab, sender).with_context(|| case.name.to_owned())?;
+            eprintln!(
+                "round {round} of {ROUNDS}: {:<45} {:6.0} ns per packet",
+                case.name, sample.ns_per_packet
+            );
+            samples[index].push(sample);
+        }
+    }
+    let report = report(&samples);
+    println!("{report}");
+    if write {
+        let path = root().join("docs/benchmarks.md");
+        let document = fs::read_to_string(&path)?;
+        let (head, _) = document.split_once(MARKER).context("docs/benchmarks.md has lost its marker")?;
+        fs::write(path, format!("{head}{MARKER}\n\n{report}"))?;
+    }
+    Ok(())
+}
+
+fn is_present(case: &Case) -> bool {
+    match &case.kind {
+        Kind::Bare | Kind::Empty | Kind::Lossdrop(_) => true,
+        Kind::Peer { program, .. } => Command::new(program).arg("--version").output().is_ok(),
+    }
+}
+
+fn measure(case: &Case, binary: &Path, lab: &Flood, sender: usize) -> Result<Sample> {
+    match &case.kind {
+        Kind::Bare => flood(lab, sender),
+        Kind::Empty => {
+            let object = fs::read(root().join("lossdrop/bpf/lossdrop.o"))?;
+            let mut ebpf = Ebpf::load(&object)?;
+            let program: &mut BtfTracePoint =
+                ebpf.program_mut("trial_empty").context("no trial_empty")?.try_into()?;
+            program.load("kfree_skb", &Btf::from_sys_fs()?)?;
+            program.attach()?;
+            flood(lab, sender)
+        }
+        Kind::Lossdrop(args) => {
+            let mut args = args.to_vec();
+            // The details go where they cost nothing; what was seen is told on stderr.
+            args.push("-v");
+            let tool = Tool::start(binary.as_os_str(), &args, "lossdrop: watching", Duration::ZERO)?;
+            let (mut sample, told) = tool.watch(lab, sender)?;
+            sample.seen = Some(number_after(&told, "seen")?);
+            sample.lost = Some(number_after(&told, "lost")?);
+            Ok(sample)
+        }
+        // What a peer says is in a format of its own, and is checked by hand; it is given time to attach.
+        Kind::Peer { program, args } => {
+            // Some machines have the folders of tracing not mounted; the mount is the peer's own.
+            let mut shell = vec!["--mount", "sh", "-c", WITH_TRACING, program];
+            shell.extend_from_slice(args);
+            let tool = Tool::start("unshare".as_ref(), &shell, "", Duration::from_secs(3))?;
+            Ok(tool.watch(lab, sender)?.0)
+        }
+    }
+}
+
+fn flood(lab: &Flood, sender: usize) -> Result<Sample> {
+    let (report, _) = lab.flood(PACKETS, sender)?;
+    Ok(Sample { ns_per_packet: report.elapsed.as_nanos() as f64 / PACKETS as f64, ..Sample::default() })
+}
+
+/// A tool under test, on the first CPU.
+struct Tool {
+    child: Child,
+    stderr: NamedTempFile,
+}
+
+impl Tool {
+    fn start(program: &OsStr, args: &[&str], ready: &str, at_least: Duration) -> Result<Self> {
+        let stderr = NamedTempFile::new()?;
+        let child = Command::new("taskset")
+            .args(["--cpu-list", "0"])
+            .arg(program)
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(stderr.reopen()?)
+            .spawn()
+            .context("cannot run taskset")?;
+        let tool = Self { child, stderr };
+        let started = Instant::now();
+        wait_until("the tool is ready", LIMIT, || {
+            Ok(started.elapsed() >= at_least && fs::read_to_string(tool.stderr.path())?.contains(ready))
+        })?;
+        Ok(tool)
+    }
+
+    /// Floods, ends the tool, and returns what it wrote to stderr, too.
+    fn watch(mut self, lab: &Flood, sender: usize) -> Result<(Sample, String)> {
+        let before = self.cpu_time()?;
+        let start = Instant::now();
+        let mut sample = flood(lab, sender)?;
+        let busy = self.cpu_time()? - before;
+        sample.cpu = busy.as_secs_f64() / start.elapsed().as_secs_f64();
+        sample.rss_mib = self.rss_mib()?;
+        kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGINT)?;
+        self.child.wait()?;
+        Ok((sample, fs::read_to_string(self.stderr.path())?))
+    }
+
+    /// User and system time so far, from `/proc/PID/stat`.
+    fn cpu_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Behind the name, which may hold blanks, the times are the 12th and 13th field.
+        let fields: Vec<&str> =
+            stat.rsplit_once(')').context("no name")?.1.split_ascii_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+        let per_second = sysconf(SysconfVar::CLK_TCK)?.context("no clock tick")?;
+        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+    }
+
+    fn rss_mib(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib / 1024.0)
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // Ended long ago, unless something failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The number behind the last `word` in the text.
+fn number_after(text: &str, word: &str) -> Result<u64> {
+    let rest = text.rsplit_once(&format!("{word} ")).with_context(|| format!("no {word:?} in {text:?}"))?.1;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    Ok(digits.parse()?)
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// What each case adds to a packet: the median of the differences to the bare flood of the same round.
+fn added(samples: &[Vec<Sample>], case: usize) -> Option<f64> {
+    (!samples[case].is_empty()).then(|| {
+        let pairs = samples[case].iter().zip(&samples[BARE]);
+        median(pairs.map(|(sample, bare)| sample.ns_per_packet - bare.ns_per_packet))
+    })
+}
+
+fn report(samples: &[Vec<Sample>]) -> String {
+    let mut text = String::new();
+    text.push_str(&format!(
+        "Linux {}, {}, {} CPUs. {ROUNDS} rounds of {PACKETS} datagrams; {:.0} ns per datagram with nothing attached.\n\n",
+        release(),
+        cpu_model(),
+        available_parallelism().map_or(0, usize::from),
+        median(samples[BARE].iter().map(|sample| sample.ns_per_packet)),
+    ));
+    text.push_str(
+        "| tool | added ns per drop | seen / sent | lost | its CPU | RSS MiB |\n|---|---|---|---|---|---|\n",
+    );
+    for (index, case) in CASES.iter().enumerate().skip(1) {
+        let Some(ns) = added(samples, index) else {
+            text.push_str(&format!("| {} | not installed | | | | |\n", case.name));
+            continue;
+        };
+        let of = |field: fn(&Sample) -> f64| median(samples[index].iter().map(field));
+        let sum = |field: fn(&Sample) -> Option<u64>| samples[index].iter().map(field).sum::<Option<u64>>();
+        let sent = PACKETS * samples[index].len() as u64;
+        let seen = sum(|sample| sample.seen)
+            .map_or("–".to_owned(), |seen| format!("{:.2} %", seen as f64 * 100.0 / sent as f64));
+        let lost = sum(|sample| sample.lost).map_or("–".to_owned(), |lost| lost.to_string());
+        let (cpu, rss) = match case.kind {
+            Kind::Bare | Kind::Empty => ("–".to_owned(), "–".to_owned()),
+            Kind::Lossdrop(_) | Kind::Peer { .. } => (
+                format!("{:.0} %", of(|sample| sample.cpu) * 100.0),
+                format!("{:.0}", of(|sample| sample.rss_mib)),
+            ),
+        };
+        text.push_str(&format!("| {} | {ns:.0} | {seen} | {lost} | {cpu} | {rss} |\n", case.name));
+    }
+    text.push_str("\n| goal | wanted | measured |\n|---|---|---|\n");
+    for (goal, case, other, wanted) in [
+        ("default, against bpftrace's count", DEFAULT, BPFTRACE, 0.7),
+        ("full detail, against perf record", FULL, PERF, 0.35),
+        ("refused, against the empty program", REFUSED, EMPTY, 1.5),
+    ] {
+        let measured = match (added(samples, case), added(samples, other)) {
+            (Some(case), Some(other)) => format!("{:.2}", case / other),
+            _ => "–".to_owned(),
+        };
+        text.push_str(&format!("| {goal} | ≤ {wanted} | {measured} |\n"));
+    }
+    text
+}
+
+fn release() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+}
+
+fn cpu_model() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    model.map_or("unknown CPU", |(_, name)| name).to_owned()
+}
