@@ -71,15 +71,16 @@ impl Output {
         own.filter_map(|group| group["count"].as_u64()).sum()
     }
 
-    /// What all who watched the same drops must say alike, in one order: all but the time, and names that may come late.
-    #[must_use]
-    pub fn facts(&self) -> Vec<String> {
-        let mut facts: Vec<_> = self.drops.iter().map(facts).collect();
-        facts.sort();
-        facts
+    /// What was suppressed although it is not benign.
+    ///
+    /// # Errors
+    /// When there is no summary.
+    pub fn rationed(&self) -> Result<u64> {
+        Ok(self.total("suppressed")? - self.total("suppressed_benign")?)
     }
 
-    fn groups(&self) -> impl Iterator<Item = &Value> {
+    /// The drops counted in the summary, by reason and function.
+    pub fn groups(&self) -> impl Iterator<Item = &Value> {
         self.summary["groups"].as_array().into_iter().flatten()
     }
 
@@ -125,14 +126,19 @@ impl fmt::Display for Output {
     }
 }
 
-/// One drop's [`Output::facts`].
-#[must_use]
-pub fn facts(drop: &Value) -> String {
-    let mut drop = drop.clone();
-    drop["ts"] = Value::Null;
-    drop["owner"] = Value::Null;
-    drop["netns"]["name"] = Value::Null;
-    drop.to_string()
+/// What all who watched the same drops must say of them alike, in one order: all but the time, and names that may come
+/// late.
+pub fn facts<'a>(drops: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
+    let stripped = drops.into_iter().map(|drop| {
+        let mut drop = drop.clone();
+        drop["ts"] = Value::Null;
+        drop["owner"] = Value::Null;
+        drop["netns"]["name"] = Value::Null;
+        drop.to_string()
+    });
+    let mut facts: Vec<_> = stripped.collect();
+    facts.sort();
+    facts
 }
 
 /// The lines, without the middle of very many.

@@ -5,8 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use lossdrop_lab::traffic::udp_bind;
-use lossdrop_lab::traffic::udp_send_through;
+use lossdrop_lab::traffic::{udp_bind, udp_send_through};
 use lossdrop_lab::{Lab, Lossdrop, NftDrop, Output, Pair, UdpClosedPort};
 use serde_json::Value;
 

@@ -89,11 +89,10 @@ fn a_storm_is_counted_to_the_last_packet_and_hides_no_rare_drop() -> Result<()> 
     ensure!(shown + rare.count == output.drops.len() as u64, "something else was shown");
     ensure!(output.total("shown")? == output.drops.len() as u64);
     ensure!(
-        output.total("suppressed")? + output.total("lost")? == flood.count - shown,
+        output.rationed()? + output.total("lost")? == flood.count - shown,
         "what was not shown was suppressed: {}",
         output.summary
     );
-    ensure!(output.total("suppressed_benign")? == 0);
     Ok(())
 }
 
@@ -126,7 +125,7 @@ fn without_a_ration_every_drop_of_a_storm_is_shown_or_reported_lost() -> Result<
     let (storm, rares) = (lines.load(Ordering::Relaxed), rare.among(&output.drops).count() as u64);
     let lost = output.total("lost")?;
     ensure!(output.total("shown")? == storm + rares && rares == output.drops.len() as u64);
-    ensure!(output.total("suppressed")? == 0, "{}", output.summary);
+    ensure!(output.rationed()? == 0, "{}", output.summary);
     ensure!(
         storm + rares + lost == flood.count + rare.count,
         "{storm} and {rares} shown: {}",
@@ -148,7 +147,7 @@ fn a_tiny_ring_buffer_loses_details_and_says_how_many() -> Result<()> {
     counts_exactly(&output, &flood)?;
     let (shown, lost) = (lines.load(Ordering::Relaxed), output.total("lost")?);
     ensure!(shown > 0 && lost > 0 && shown + lost == flood.count, "{shown} shown: {}", output.summary);
-    ensure!(output.total("shown")? == shown && output.total("suppressed")? == 0);
+    ensure!(output.total("shown")? == shown && output.rationed()? == 0);
     Ok(())
 }
 
@@ -203,7 +202,9 @@ fn kinds_that_find_the_key_table_full_are_counted_all_the_same() -> Result<()> {
 
     output.balances()?;
     ensure!(output.total("other")? > 0, "all kinds found room: {}", output.summary);
-    let (passed, lost) = (output.passed()?, output.total("lost")?);
+    // The tool that reads the rule's counter may leave buffers of its own behind.
+    let benign = output.drops.iter().filter(|drop| drop["benign"] == true).count() as u64;
+    let (passed, lost) = (output.passed()? - benign, output.total("lost")?);
     ensure!(passed <= expected + 1 && expected < passed + lost + 1, "{expected}: {}", output.summary);
     ensure!(rare.among(&output.drops).count() as u64 == rare.count, "{output}");
     Ok(())

@@ -3,9 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, ensure};
+use lossdrop_lab::output::facts;
 use lossdrop_lab::traffic::udp_send;
 use lossdrop_lab::wait::{LIMIT, wait_until};
 use lossdrop_lab::{Lab, Lossdrop, Netns, Output, Scenario, Shot};
+use serde_json::Value;
 
 /// Scenarios of every kind: with a device, without one, with sockets, with routes, of both families.
 const SCENARIOS: [&str; 7] = [
@@ -43,14 +45,21 @@ fn watched(args: [&[&str]; 2]) -> Result<(Shot, [Output; 2])> {
     Ok((shot, outputs))
 }
 
+/// The kernel's own buffers, which carry no packet, are freed in their own time, perhaps before or after the other one
+/// watches.
+fn in_time(what: &&Value) -> bool {
+    what["benign"] == false || what["symbol"].as_str().is_some_and(|symbol| symbol.starts_with("tcp_"))
+}
+
 fn are_alike([one, other]: &[Output; 2]) -> Result<()> {
-    let (left, right) = (one.facts(), other.facts());
+    let drops = |output: &Output| facts(output.drops.iter().filter(in_time));
+    let (left, right) = (drops(one), drops(other));
     for (left, right) in left.iter().zip(&right) {
         ensure!(left == right, "\n{left}\n{right}");
     }
     ensure!(left.len() == right.len(), "{} and {} drops", left.len(), right.len());
-    ensure!(one.passed()? == other.passed()?, "{}\n{}", one.summary, other.summary);
-    ensure!(one.summary["groups"] == other.summary["groups"], "{}\n{}", one.summary, other.summary);
+    let groups = |output: &Output| output.groups().filter(in_time).cloned().collect::<Vec<_>>();
+    ensure!(groups(one) == groups(other), "{}\n{}", one.summary, other.summary);
     Ok(())
 }
 
@@ -97,7 +106,7 @@ fn each_has_its_own_ration_and_its_own_end() -> Result<()> {
     ensure!(shown(0)? == 20 && shown(1)? == 3 && shown(3)? == 0);
     // One a second, and a round takes less than that, or not much more.
     ensure!((1..=5).contains(&shown(2)?), "{}", outputs[2].summary);
-    ensure!(shown(2)? + outputs[2].total("suppressed")? == 20, "{}", outputs[2].summary);
+    ensure!(shown(2)? + outputs[2].rationed()? == 20, "{}", outputs[2].summary);
     ensure!(outputs[3].total("filtered")? >= 20, "{}", outputs[3].summary);
     Ok(())
 }
@@ -153,7 +162,7 @@ fn a_namespace_that_is_made_while_it_watches_gets_its_name() -> Result<()> {
     let running = Lossdrop::watch(&[], &["--json", "--port", "9999", "--proto", "udp"])?;
     let late = Netns::new("late")?;
     wait_until("a drop has the name of its namespace", LIMIT, || {
-        let own = |drop: &&serde_json::Value| drop["netns"]["inum"] == late.inum();
+        let own = |drop: &&Value| drop["netns"]["inum"] == late.inum();
         let before = running.drops().iter().filter(own).count();
         drop_one(&late)?;
         running.wait_for_drops("the drop", |drops| drops.iter().filter(own).count() > before)?;

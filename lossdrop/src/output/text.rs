@@ -10,7 +10,7 @@ use crate::knowledge::Class;
 
 const TITLES: [&str; 6] = ["TIME", "REASON", "WHERE", "NETNS", "DEV", "PACKET"];
 /// The columns' widths to begin with. A longer entry widens its column for the lines that follow.
-const WIDTHS: [usize; 5] = [12, 15, 24, 12, 6];
+const WIDTHS: [usize; 5] = [12, 15, 24, 16, 6];
 /// No entry widens its column beyond this.
 const WIDEST: usize = 40;
 /// Rows of the summary.
