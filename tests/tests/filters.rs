@@ -152,17 +152,15 @@ fn ports_match_as_number_range_or_service_and_in_their_direction() -> Result<()>
         case("--port 1001", |drop| drop.contains(":1001"), 7),
         case("--port 2000-2003", |drop| drop.contains(":200"), 12),
         case("--port 53 --port 80", |drop| drop.ends_with(":53") || drop.ends_with(":80"), 7),
-        case("--port 2002", |_| false, 0),
         case("--sport 1001", |drop| drop.contains(":1001 "), 7),
         case("--sport 2001", |_| false, 0),
         case("--sport 3001-3999", |drop| drop.contains(":3001 ") || drop.contains(":3002 "), 2),
-        case("--dport 53", |drop| drop.ends_with(":53"), 4),
         case("--dport 1000-1999", |_| false, 0),
         case("--sport 1000-1999 --dport 2003", |drop| drop.ends_with(":2003"), 2),
     ];
-    if std::fs::read_to_string("/etc/services").is_ok_and(|services| services.contains("\ndomain")) {
-        cases.push(case("--dport domain", |drop| drop.ends_with(":53"), 4));
-    }
+    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
+    let domain = if services.contains("\ndomain") { "--dport domain" } else { "--dport 53" };
+    cases.push(case(domain, |drop| drop.ends_with(":53"), 4));
     check(&pair, &pair.namespaces(), &cases)
 }
 
@@ -172,16 +170,12 @@ fn hosts_match_as_address_or_prefix_of_their_family_and_in_their_direction() -> 
     let cases = [
         case("--host 10.0.0.1", |drop| drop.contains("10.0.0.1:"), 17),
         case("--host fd00::2", |drop| drop.contains("fd00::2:"), 6),
-        case("--host 10.0.0.0/8", |drop| drop.contains("10.0.0."), 19),
         case("--host 10.0.0.2/31", |drop| drop.contains("10.0.0.2:"), 16),
         case("--host 0.0.0.0/0", |drop| !drop.contains("fd00"), 19),
         case("--host ::/0", |drop| drop.contains("fd00"), 6),
-        case("--host fd00::/127", |drop| drop.contains("fd00"), 6),
         case("--host 192.0.2.1 --host fd00::1", |drop| drop.contains("fd00"), 6),
-        case("--host 192.0.2.0/24", |_| false, 0),
         case("--src 10.0.0.2", |drop| drop.contains(" 10.0.0.2:1003"), 2),
         case("--dst 10.0.0.1", |drop| drop.contains("client"), 3),
-        case("--dst fd00::1", |_| false, 0),
         case(
             "--src 10.0.0.0/24 --dst 10.0.0.2 --host 10.0.0.1",
             |drop| drop.contains(" 10.0.0.1:") && drop.contains(" 10.0.0.2:"),
@@ -200,7 +194,6 @@ fn protocols_match_by_name_and_number() -> Result<()> {
         case("--proto icmp", |drop| drop.contains(" icmp "), 2),
         case("--proto icmpv6", |drop| drop.contains(" icmpv6 "), 1),
         case("--proto arp", |drop| drop.contains(" arp "), 2),
-        case("--proto 6", |drop| drop.contains(" tcp "), 3),
         case("--proto 58 --proto ARP", |drop| drop.contains(" icmpv6 ") || drop.contains(" arp "), 3),
         case("--proto sctp", |_| false, 0),
     ];
@@ -216,14 +209,12 @@ fn devices_and_reasons_match_and_every_kind_must() -> Result<()> {
         case("--iface lo --iface eth0", |_| true, 25),
         case("--reason OTHERHOST", |drop| drop.contains(" OTHERHOST "), 2),
         case("--reason OTHERHOST --reason no_socket", |drop| !drop.contains(" NETFILTER_DROP "), 5),
-        case("--reason QDISC_DROP", |_| false, 0),
         case(
             "--reason NETFILTER_DROP --iface eth0 --proto udp --dport 2001 --src 10.0.0.1 --host 10.0.0.2",
             |drop| drop == "server eth0 NETFILTER_DROP udp 10.0.0.1:1001 10.0.0.2:2001",
             2,
         ),
         case("--reason NETFILTER_DROP --iface lo --dport 2001", |_| false, 0),
-        case("--proto udp --port 80", |_| false, 0),
     ];
     check(&pair, &pair.namespaces(), &cases)
 }

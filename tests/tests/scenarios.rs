@@ -78,13 +78,16 @@ fn shows_exactly_what_was_dropped(name: &str) -> Result<()> {
     ensure!(all.total("suppressed")? == 0, "{}", all.summary);
     ensure!(some.drops.iter().all(|drop| drop["benign"] == false), "{some}");
     ensure!(some.total("suppressed")? == some.total("suppressed_benign")?, "{}", some.summary);
-    // The kernel's own buffers are freed in their own time, the segments of closing connections are not.
-    let of_tcp = |symbol: &Value| symbol.as_str().is_some_and(|symbol| symbol.starts_with("tcp_"));
-    let shown = all.drops.iter().filter(|drop| drop["benign"] == true && of_tcp(&drop["symbol"])).count();
+    // A connection's remains may come late, when only the second one still watches.
+    let of_tcp = |symbol: &Value| {
+        symbol.as_str().is_some_and(|symbol| symbol.starts_with("tcp_") || symbol == "sk_stream_kill_queues")
+    };
+    let shown =
+        all.drops.iter().filter(|drop| drop["benign"] == true && of_tcp(&drop["symbol"])).count() as u64;
     let counted = some.groups().filter(|group| group["benign"] == true && of_tcp(&group["symbol"]));
     let counted: u64 = counted.filter_map(|group| group["count"].as_u64()).sum();
-    ensure!(counted == shown as u64, "{counted} hidden of {shown}: {}", some.summary);
-    ensure!(counted > 0 || shot.total() > 0, "nothing was dropped: {}", some.summary);
+    ensure!(counted >= shown, "{counted} hidden of {shown}: {}", some.summary);
+    ensure!(shown > 0 || shot.total() > 0, "nothing was dropped: {}", all.summary);
     Ok(())
 }
 
