@@ -40,8 +40,6 @@ pub enum Command {
 
 #[derive(Debug, clap::Args)]
 pub struct TraceArgs {
-    #[command(flatten)]
-    pub filter: FilterArgs,
     /// Show benign noise, too
     #[arg(long)]
     pub all: bool,
@@ -75,6 +73,9 @@ pub struct TraceArgs {
     /// How to attach to the kernel; by default, the best that it allows
     #[arg(long, value_name = "HOW", help_heading = "Tuning")]
     pub attach: Option<AttachArg>,
+    // Last: its heading would hold for what follows.
+    #[command(flatten)]
+    pub filter: FilterArgs,
 }
 
 /// A way to attach, as typed.

@@ -1,6 +1,10 @@
 //! From the command line to what runs.
 
-use std::{io::stdout, os::fd::OwnedFd, process::ExitCode};
+use std::{
+    io::{Write as _, stderr, stdout},
+    os::fd::OwnedFd,
+    process::ExitCode,
+};
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context as _, Result};
@@ -43,7 +47,6 @@ fn init_log(verbose: u8) {
         .filter_module("aya_obj", log::LevelFilter::Warn)
         .filter_module("aya", log::LevelFilter::Warn)
         .format(|out, record| {
-            use std::io::Write as _;
             writeln!(out, "lossdrop: {}: {}", record.level().as_str().to_ascii_lowercase(), record.args())
         })
         .init();
@@ -122,7 +125,8 @@ async fn trace_with<O: crate::output::Output>(
     let layout = options.layout();
     let (kernel, ring) = Kernel::start(facts, options)?;
     let mut live = Live::new(kernel, options.debug);
-    eprintln!("lossdrop: watching {}", headline(args, facts, &live.kernel));
+    // Nobody needs to read it.
+    let _ = writeln!(stderr(), "lossdrop: watching {}", headline(args, facts, &live.kernel));
     let mut pipeline = Pipeline::new(describer, output, layout, limits);
     let mut writer = Writer::new(std::fs::File::from(own_stdout()?));
     let end = trace::run(ring, &mut live, &mut pipeline, &mut writer, stop).await?;

@@ -1,6 +1,9 @@
 //! The thin end of `lossdrop`: exit codes and nothing else.
 
-use std::process::ExitCode;
+use std::{
+    io::{Write as _, stderr},
+    process::ExitCode,
+};
 
 use clap::Parser as _;
 use lossdrop::{
@@ -14,7 +17,8 @@ fn main() -> ExitCode {
     match run(&cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("lossdrop: {}", message(&error));
+            // Nobody needs to read it.
+            let _ = writeln!(stderr(), "lossdrop: {}", message(&error));
             let usage = error.downcast_ref::<Error>().is_some_and(Error::is_usage);
             ExitCode::from(if usage { 2 } else { 1 })
         }

@@ -4,15 +4,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io,
-    os::unix::fs::MetadataExt as _,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
-use nix::sched::{CloneFlags, setns};
+use nix::{
+    sched::{CloneFlags, setns},
+    sys::statfs::{NSFS_MAGIC, fstatfs},
+};
 
 use crate::{
     error::{Error, Result},
     filter::near,
+    kernel::sys::is_network_namespace,
     sanitize::sanitize,
 };
 
@@ -60,6 +64,12 @@ impl Namespaces {
         }
     }
 
+    /// Whether the name of an inode number still holds: the kernel gives the number of a namespace that is gone to the
+    /// next one.
+    pub fn is_current(&self, wanted: u32) -> bool {
+        self.get(wanted).is_some_and(|namespace| inum(&namespace.path) == Some(wanted))
+    }
+
     /// The namespace of an inode number.
     pub fn get(&self, inum: u32) -> Option<&Namespace> {
         self.0.get(&inum)
@@ -100,9 +110,14 @@ impl Namespaces {
     }
 }
 
-/// The inode number of the namespace that a path leads to.
+/// The inode number of the namespace that a path leads to; `None` for a file that is none.
 pub fn inum(path: &Path) -> Option<u32> {
-    u32::try_from(fs::metadata(path).ok()?.ino()).ok()
+    let file = File::open(path).ok()?;
+    // Not every file may be asked what kind of namespace it is: devices have requests of their own.
+    let is_namespace = fstatfs(&file).ok()?.filesystem_type() == NSFS_MAGIC;
+    (is_namespace && is_network_namespace(file.as_fd()))
+        .then(|| u32::try_from(file.metadata().ok()?.ino()).ok())
+        .flatten()
 }
 
 /// The devices of a namespace.

@@ -57,16 +57,9 @@ impl Resolver {
     /// Looks up what is not known yet, and waits for it, if briefly. 0 stands for none.
     pub async fn prepare(&mut self, places: impl Iterator<Item = (u32, u64)>) {
         let now = Instant::now();
-        let mut netns = HashSet::new();
-        let mut sockets = HashSet::new();
-        for (inum, socket) in places {
-            if inum != 0 && self.wants_netns(inum, now) {
-                netns.insert(inum);
-            }
-            if socket != 0 && self.wants_owner(socket, now) {
-                sockets.insert(socket);
-            }
-        }
+        let (mut netns, mut sockets): (HashSet<u32>, HashSet<u64>) = places.unzip();
+        netns.retain(|inum| *inum != 0 && self.wants_netns(*inum, now));
+        sockets.retain(|socket| *socket != 0 && self.wants_owner(*socket, now));
         if netns.is_empty() && sockets.is_empty() {
             return;
         }
@@ -79,16 +72,16 @@ impl Resolver {
         }
     }
 
-    async fn look_up(&mut self, netns: &HashSet<u32>, sockets: HashSet<u64>) {
-        // One that an earlier batch did not wait for to the end.
+    async fn look_up(&mut self, netns: &HashSet<u32>, mut sockets: HashSet<u64>) {
+        // One that an earlier batch did not wait for to the end; it may have found what is wanted.
         self.finish().await;
-        if netns.iter().all(|inum| self.namespaces.get(*inum).is_some())
-            && sockets.iter().all(|socket| self.owners.contains_key(socket))
-        {
+        let now = Instant::now();
+        sockets.retain(|socket| self.wants_owner(*socket, now));
+        let scan = netns.iter().any(|inum| self.wants_netns(*inum, now));
+        if !scan && sockets.is_empty() {
             return;
         }
         tokio::time::sleep_until(self.not_before.into()).await;
-        let scan = !netns.is_empty();
         self.running = Some(tokio::task::spawn_blocking(move || {
             let start = Instant::now();
             let namespaces = scan.then(Namespaces::scan);
@@ -118,7 +111,7 @@ impl Resolver {
     }
 
     fn wants_netns(&self, inum: u32, now: Instant) -> bool {
-        self.namespaces.get(inum).is_none()
+        !self.namespaces.is_current(inum)
             && self.unknown_netns.get(&inum).is_none_or(|since| now - *since > GIVE_UP_FOR)
     }
 

@@ -2,6 +2,7 @@
 //! of the binary that watches them. End-to-end tests and `cargo xtask lab` are built on it. Needs root.
 
 pub mod counters;
+mod installed;
 pub mod lossdrop;
 pub mod netns;
 pub mod output;
@@ -11,6 +12,7 @@ pub mod traffic;
 pub mod veth;
 pub mod wait;
 
+pub use installed::Installed;
 pub use lossdrop::Lossdrop;
 pub use netns::Netns;
 pub use output::Output;

@@ -23,7 +23,7 @@ use crate::wait::{LIMIT, wait_until};
 /// The line on standard error that says: attached, no drop from now on is missed.
 const READY: &str = "lossdrop: watching";
 /// Loading the programs into a slow (emulated) kernel takes its time.
-const START_LIMIT: Duration = Duration::from_secs(60);
+pub const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Decides which lines of standard output are kept.
 type Keep = Box<dyn FnMut(&str) -> bool + Send>;

@@ -4,8 +4,7 @@ use std::fs::File;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use lossdrop_lab::lossdrop::binary;
-use lossdrop_lab::wait::LIMIT;
+use lossdrop_lab::lossdrop::{START_LIMIT, binary};
 use lossdrop_lab::{Lossdrop, Output};
 use nix::unistd::pipe;
 use serde_json::Value;
@@ -29,7 +28,7 @@ const FACTS: [&str; 12] = [
 const NEEDED: [&str; 5] = ["capabilities", "BPF ring buffer", "BTF", "raw_tracepoint", "kallsyms"];
 
 fn run(args: &[&str]) -> Result<Output> {
-    let output = Lossdrop::run(args, LIMIT)?;
+    let output = Lossdrop::run(args, START_LIMIT)?;
     ensure!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output}");
     Ok(output)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use lossdrop_lab::counters::nstat;
-use lossdrop_lab::lossdrop::trace_command;
+use lossdrop_lab::lossdrop::{START_LIMIT, trace_command};
 use lossdrop_lab::wait::{LIMIT, wait_until};
 use lossdrop_lab::{Lab, Lossdrop, Pair, UdpClosedPort};
 use nix::fcntl::{FcntlArg, fcntl};
@@ -61,8 +61,8 @@ fn a_duration_ends_the_run_by_itself() -> Result<()> {
     output.is_complete()?;
     ensure!(output.drops.len() == 3 && only_watching(&output.stderr), "{output}");
     let said = output.summary["duration_s"].as_f64().context("no duration")?;
-    ensure!((1.5..5.0).contains(&said), "{said} s");
-    ensure!(took < Duration::from_secs(5), "{took:?}");
+    ensure!((1.5..8.0).contains(&said), "{said} s");
+    ensure!(took < Duration::from_secs(8), "{took:?}");
     Ok(())
 }
 
@@ -167,7 +167,7 @@ fn a_pipeline_into_head_ends_well() -> Result<()> {
     shell.args(["-c", pipeline, "sh"]);
     let traced = trace_command(&lab.namespaces(), &[])?;
     shell.arg(traced.get_program()).args(traced.get_args());
-    let output = Lossdrop::spawn(&mut shell)?.finish(LIMIT)?;
+    let output = Lossdrop::spawn(&mut shell)?.finish(START_LIMIT)?;
     ensure!(output.stdout.len() == 1 && output.stdout[0].starts_with("TIME "), "{output}");
     ensure!(output.stderr.len() == 2 && output.stderr[1] == "exit 0", "{output}");
     Ok(())
@@ -210,6 +210,39 @@ fn a_full_disk_is_an_error_in_one_line() -> Result<()> {
     let said = rest(stderr)?;
     ensure!(status.code() == Some(1), "{status}: {said}");
     ensure!(said.lines().count() == 1 && said.contains("No space left"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn nobody_needs_to_read_its_standard_error() -> Result<()> {
+    for (args, code) in [(&["--duration", "1ms"][..], 0), (&["--netns", "no such"], 2)] {
+        let (reader, writer) = pipe()?;
+        drop(reader);
+        let mut command = trace_command(&[], args)?;
+        let mut bare = Bare(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer).spawn()?);
+        let status = bare.end(START_LIMIT)?;
+        ensure!(status.code() == Some(code), "{args:?}: {status}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_verbose_run_tells_its_books_beside_its_output() -> Result<()> {
+    let mut lab = UdpClosedPort::v4(2)?;
+    let running = Lossdrop::watch(&lab.namespaces(), &["--json", "-vv"])?;
+    let shot = lab.fire()?;
+    running.wait_for_shot(&shot)?;
+    let output = running.stop()?;
+    output.is_complete()?;
+    shot.check(&output.drops)?;
+    let books = ["seen", "shown", "suppressed", "filtered", "lost"].map(|name| output.total(name));
+    let [seen, shown, suppressed, filtered, lost] = books;
+    let said = format!(
+        "lossdrop: info: seen {} = shown {} + suppressed {} + filtered {} + lost {}",
+        seen?, shown?, suppressed?, filtered?, lost?
+    );
+    ensure!(output.stderr.contains(&said), "{said}: {output}");
+    ensure!(output.stderr.iter().all(|line| line.starts_with("lossdrop: ")), "{output}");
     Ok(())
 }
 

@@ -1,20 +1,16 @@
 //! What goes wrong is told in one line that says what to do, with the exit code that belongs to it.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{self, Command};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use lossdrop_lab::lossdrop::binary;
-use lossdrop_lab::wait::LIMIT;
-use lossdrop_lab::{Lossdrop, Netns, Output};
+use lossdrop_lab::lossdrop::{START_LIMIT, binary};
+use lossdrop_lab::{Installed, Lossdrop, Netns, Output};
 
 const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 
 fn run(args: &[&str]) -> Result<Output> {
-    Lossdrop::run(args, LIMIT).with_context(|| args.join(" "))
+    Lossdrop::run(args, START_LIMIT).with_context(|| args.join(" "))
 }
 
 /// Nothing but the message, and no trace of a crash in it.
@@ -132,31 +128,13 @@ fn a_command_line_that_makes_no_sense_is_told() -> Result<()> {
     is_told(&nothing, USAGE, &["Usage: lossdrop", "trace", "check", "reasons"])
 }
 
-/// The binary where every user can reach it; gone with its guard.
-struct Reachable(PathBuf);
-
-impl Reachable {
-    fn new() -> Result<Self> {
-        let copy = std::env::temp_dir().join(format!("lossdrop-{}", process::id()));
-        fs::copy(binary()?, &copy)?;
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
-        Ok(Self(copy))
-    }
-}
-
-impl Drop for Reachable {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 #[test]
 fn a_user_without_rights_is_told_what_it_takes() -> Result<()> {
-    let reachable = Reachable::new()?;
+    let reachable = Installed::new(&binary()?, "lossdrop")?;
     let run = |identity: &[&str], args: &[&str]| {
         let mut setpriv = Command::new("setpriv");
-        setpriv.args(identity).args(["--bounding-set=-all", "--inh-caps=-all"]).arg(&reachable.0);
-        Lossdrop::spawn(setpriv.args(args))?.finish(LIMIT)
+        setpriv.args(identity).args(["--bounding-set=-all", "--inh-caps=-all"]).arg(reachable.path());
+        Lossdrop::spawn(setpriv.args(args))?.finish(START_LIMIT)
     };
     let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
     // A user, and root in a container that has taken root's rights away.

@@ -1,6 +1,6 @@
 //! The lines for people: columns, the summary, colours only where they are wanted, and nothing that steers a terminal.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use lossdrop_lab::lossdrop::trace_command;
 use lossdrop_lab::traffic::udp_send;
 use lossdrop_lab::wait::{LIMIT, wait_until};
-use lossdrop_lab::{Lab, Lossdrop, Netns, Pair, RcvBuf, UdpClosedPort};
+use lossdrop_lab::{Installed, Lab, Lossdrop, Netns, Pair, RcvBuf, UdpClosedPort};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -187,21 +187,11 @@ fn a_terminal_that_wants_no_colours_gets_none() -> Result<()> {
     Ok(())
 }
 
-/// A file that is gone with its guard.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 #[test]
 fn a_process_that_calls_itself_an_escape_sequence_does_not_reach_the_terminal() -> Result<()> {
     // The kernel takes a program's name from its file.
-    let program = Temporary(std::env::temp_dir().join("\x1b[31mevil\u{9b}\x07"));
-    fs::copy(which("sleep")?, &program.0)?;
-    let mut lab = RcvBuf::held_by(&program.0, 5)?;
+    let program = Installed::new(&which("sleep")?, "\x1b[31mevil\u{9b}\x07")?;
+    let mut lab = RcvBuf::held_by(program.path(), 5)?;
     let owner = format!("?[31mevil??[{}]", lab.owner());
     let both = Lossdrop::watch_each(&lab.namespaces(), &[&[], &["--json"]])?;
     wait_until("the owner is shown", LIMIT, || {

@@ -53,6 +53,14 @@ pub fn lift_memlock_limit() {
     }
 }
 
+/// Whether a file is a network namespace (`ioctl_ns(2)`, since 4.11).
+pub fn is_network_namespace(file: BorrowedFd<'_>) -> bool {
+    /// `_IO(0xb7, 0x3)`, from `include/uapi/linux/nsfs.h`.
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: the request takes no argument and touches no memory of ours; other files refuse it.
+    unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) == libc::CLONE_NEWNET }
+}
+
 /// The kernel's lockdown mode; `None` where it has no lockdown, or does not show it.
 pub fn lockdown() -> Option<String> {
     let modes = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
