@@ -19,7 +19,7 @@ const ROUND: u64 = 50_000;
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "flood-with-a-rare-drop",
     summary: "a storm against an nftables rule, and one datagram to a closed port",
-    watch: "sudo lossdrop top",
+    watch: "sudo lossdrop trace --proto udp",
     packets: "50,000 UDP datagrams 127.0.0.1 → :7777 as fast as one CPU can, and one → :9998",
     setup: || Ok(Box::new(Flood::new()?)),
 };
