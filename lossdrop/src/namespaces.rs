@@ -64,10 +64,12 @@ impl Namespaces {
         }
     }
 
-    /// Whether the name of an inode number still holds: the kernel gives the number of a namespace that is gone to the
-    /// next one.
-    pub fn is_current(&self, wanted: u32) -> bool {
-        self.get(wanted).is_some_and(|namespace| inum(&namespace.path) == Some(wanted))
+    /// Forgets an inode number's name if it holds no more: the kernel gives the number of a namespace that is gone to
+    /// the next one.
+    pub fn forget_stale(&mut self, wanted: u32) {
+        if self.get(wanted).is_some_and(|namespace| inum(&namespace.path) != Some(wanted)) {
+            self.0.remove(&wanted);
+        }
     }
 
     /// The namespace of an inode number.

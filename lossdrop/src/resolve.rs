@@ -56,8 +56,15 @@ impl Default for Resolver {
 impl Resolver {
     /// Looks up what is not known yet, and waits for it, if briefly. 0 stands for none.
     pub async fn prepare(&mut self, places: impl Iterator<Item = (u32, u64)>) {
+        // What an earlier batch did not wait for may be there by now.
+        if self.running.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.finish().await;
+        }
         let now = Instant::now();
         let (mut netns, mut sockets): (HashSet<u32>, HashSet<u64>) = places.unzip();
+        for inum in &netns {
+            self.namespaces.forget_stale(*inum);
+        }
         netns.retain(|inum| *inum != 0 && self.wants_netns(*inum, now));
         sockets.retain(|socket| *socket != 0 && self.wants_owner(*socket, now));
         if netns.is_empty() && sockets.is_empty() {
@@ -111,7 +118,7 @@ impl Resolver {
     }
 
     fn wants_netns(&self, inum: u32, now: Instant) -> bool {
-        !self.namespaces.is_current(inum)
+        self.namespaces.get(inum).is_none()
             && self.unknown_netns.get(&inum).is_none_or(|since| now - *since > GIVE_UP_FOR)
     }
 
