@@ -83,7 +83,9 @@ fn trace_command(args: &TraceArgs, debug: bool) -> Result<()> {
         if args.json {
             trace_with(args, &facts, &options, describer, Json::default()).await
         } else {
-            let color = AutoStream::choice(&stdout()) != ColorChoice::Never;
+            // anstream takes any terminal for a colourful one where the variable CI is set.
+            let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+            let color = !dumb && AutoStream::choice(&stdout()) != ColorChoice::Never;
             trace_with(
                 args,
                 &facts,
