@@ -211,7 +211,7 @@ pub async fn run<S: Source, O: Output>(
     let mut batch = Batch::default();
     let mut out = Vec::new();
     let mut lost = 0;
-    pipeline.output.begin(&mut out);
+    pipeline.begin(&mut out);
     let end = loop {
         // While the writer is behind, events wait in the ring buffer, which counts what it has no room for.
         let had_events = writer.offer(&mut out) && source.read(&mut batch);
