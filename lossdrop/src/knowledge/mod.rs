@@ -8,11 +8,15 @@
 mod class;
 mod classify;
 mod conditions;
+pub mod kinds;
 mod locations;
 mod reasons;
+mod severity;
 mod subsystems;
 
 pub use class::{Class, Condition, Noise};
 pub use classify::{Classified, classify, location, reason};
+pub use kinds::{KINDS, Kind};
 pub use locations::{Applies, LOCATIONS, Location};
 pub use reasons::{REASONS, Reason};
+pub use severity::{Confidence, Severity};
