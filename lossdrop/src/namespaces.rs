@@ -72,6 +72,16 @@ impl Namespaces {
         }
     }
 
+    /// Namespaces that are known already.
+    pub fn from_known(known: impl IntoIterator<Item = (u32, Namespace)>) -> Self {
+        Self(known.into_iter().collect())
+    }
+
+    /// All of them, by inode number.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Namespace)> {
+        self.0.iter().map(|(inum, namespace)| (*inum, namespace))
+    }
+
     /// The namespace of an inode number.
     pub fn get(&self, inum: u32) -> Option<&Namespace> {
         self.0.get(&inum)

@@ -1,0 +1,228 @@
+//! From events to groups, while the run lasts; names are looked up meanwhile, since sockets and processes may be gone
+//! when it is over.
+
+use std::collections::{BTreeMap, HashMap};
+
+use log::warn;
+use lossdrop_common::DropKey;
+
+use super::group::{Group, GroupKey, SAMPLES, Sample, Shares, Target, share_out};
+use crate::{
+    accounting::Counters,
+    decode::{Decoded, Layout},
+    describe::Describer,
+    knowledge::{Class, Kind, Severity, kinds},
+    output::packet,
+    resolve::Resolver,
+    source::Batch,
+    trace::clock_offset_ns,
+    verdict::{self, Verdict},
+};
+
+/// Groups that are told apart; drops beyond are grouped by kind and device alone.
+const GROUPS_AT_MOST: usize = 2048;
+/// Groups for whose packets owners are looked up, in drops told in detail of each.
+const OWNERS_OF: u64 = 8;
+
+/// The drops so far.
+#[derive(Debug)]
+pub struct Collector {
+    pub describer: Describer,
+    resolver: Resolver,
+    layout: Layout,
+    groups: Vec<Group>,
+    by_key: HashMap<GroupKey, usize>,
+    shares: Shares,
+}
+
+/// What a run collected.
+#[derive(Debug)]
+pub struct Collected {
+    pub groups: Vec<Group>,
+    /// Noise by kind.
+    pub benign: BTreeMap<String, (&'static Kind, u64)>,
+    /// Drops by key with their verdicts, for the reconciliation.
+    pub keys: Vec<(DropKey, Verdict, u64)>,
+}
+
+impl Collector {
+    pub fn new(describer: Describer, layout: Layout) -> Self {
+        Self {
+            describer,
+            resolver: Resolver::default(),
+            layout,
+            groups: Vec::new(),
+            by_key: HashMap::new(),
+            shares: Shares::new(),
+        }
+    }
+
+    /// Takes the events of a batch in.
+    pub async fn process(&mut self, batch: &Batch) {
+        let offset = clock_offset_ns();
+        let mut events = Vec::with_capacity(batch.len());
+        for bytes in batch.iter() {
+            match self.layout.decode(bytes) {
+                Ok(decoded) => events.push(decoded),
+                Err(error) => warn!("{error}"),
+            }
+        }
+        self.resolver
+            .prepare(events.iter().map(|decoded| (decoded.event.key.netns, decoded.event.socket_ino)))
+            .await;
+        for decoded in &events {
+            self.add(decoded, offset);
+        }
+    }
+
+    fn add(&mut self, decoded: &Decoded<'_>, clock_offset_ns: i128) {
+        let event = decoded.event;
+        let frames: Vec<&str> = self.describer.frames(decoded.stack());
+        let facts = decoded.facts();
+        let described = self.describer.describe(&event.key);
+        let verdict = verdict::judge(&described, &event, facts.as_ref(), &frames, decoded.packet);
+        let target = target(verdict.kind, decoded, &frames);
+        let frames = frames.into_iter().map(str::to_owned).collect();
+        let index = self.group(verdict, &event.key, target);
+        let group = &mut self.groups[index];
+        let wants_owner = group.detailed < OWNERS_OF || group.find(|sample| sample.owner.as_ref()).is_none();
+        let owner = if wants_owner { self.resolver.owner(event.socket_ino).cloned() } else { None };
+        let packet = if group.samples.len() < SAMPLES { decoded.packet.to_vec() } else { Vec::new() };
+        group.add(
+            i128::from(event.ktime_ns) + clock_offset_ns,
+            Sample { event, facts, frames, packet, owner },
+        );
+        *self.shares.entry(event.key).or_default().entry(index).or_default() += 1;
+    }
+
+    fn group(&mut self, verdict: Verdict, key: &DropKey, target: Target) -> usize {
+        let target = if self.groups.len() < GROUPS_AT_MOST { target } else { Target::None };
+        let key =
+            GroupKey { kind: verdict.kind.to_string(), netns: key.netns, ifindex: key.ifindex, target };
+        if let Some(known) = self.by_key.get(&key) {
+            let group = &mut self.groups[*known];
+            group.verdict.confidence = group.verdict.confidence.min(verdict.confidence);
+            group.verdict.severity = group.verdict.severity.max(verdict.severity);
+            return *known;
+        }
+        self.groups.push(Group::new(key.clone(), verdict));
+        self.by_key.insert(key, self.groups.len() - 1);
+        self.groups.len() - 1
+    }
+
+    /// Shares the kernel's exact counts out among the groups.
+    pub fn finish(mut self, counters: &Counters) -> Collected {
+        let mut keys = Vec::new();
+        for (key, row) in &counters.rows {
+            let shares = self.shares.remove(key).unwrap_or_default();
+            if shares.is_empty() {
+                // None was told in detail: the key itself says what there is to say.
+                let described = self.describer.describe(key);
+                let verdict = Verdict::of(&described);
+                keys.push((*key, verdict.clone(), row.count));
+                let index = self.group(verdict, key, Target::None);
+                self.groups[index].count += row.count;
+                continue;
+            }
+            let (indices, detailed): (Vec<usize>, Vec<u64>) = shares.into_iter().unzip();
+            let (parts, exact) = share_out(row.count, &detailed);
+            for (index, part) in indices.into_iter().zip(parts) {
+                let group = &mut self.groups[index];
+                group.count += part;
+                group.exact &= exact;
+                keys.push((*key, group.verdict.clone(), part));
+            }
+        }
+        let mut benign: BTreeMap<String, (&'static Kind, u64)> = BTreeMap::new();
+        for group in self.groups.iter().filter(|group| group.verdict.severity == Severity::Benign) {
+            let noise = benign.entry(group.key.kind.clone()).or_insert((group.verdict.kind, 0));
+            noise.1 += group.count;
+        }
+        let groups = self
+            .groups
+            .into_iter()
+            .filter(|group| group.verdict.severity != Severity::Benign && group.count > 0)
+            .collect();
+        Collected { groups, benign, keys }
+    }
+}
+
+/// What tells culprits of one kind at one device apart.
+fn target(kind: &'static Kind, decoded: &Decoded<'_>, frames: &[&str]) -> Target {
+    let event = &decoded.event;
+    let addresses = packet::addresses(event);
+    let ports = packet::ports(event);
+    if kind == &kinds::DEVICE_FOREIGN_VLAN {
+        return packet::vlan(event).map_or(Target::None, |vlan| Target::Number(vlan.into()));
+    }
+    match kind.class {
+        Class::Netfilter => Target::Hook(verdict::hook(frames).map_or_else(String::new, |hook| hook.to_string())),
+        Class::Socket | Class::Memory | Class::Tcp | Class::Checksum => match (addresses, ports) {
+            (Some((_, dst)), Some((_, dport))) => Target::Port(event.key.l4, dst, dport),
+            (Some((_, dst)), None) => Target::Port(event.key.l4, dst, 0),
+            (None, _) => Target::None,
+        },
+        Class::Routing => addresses.map_or(Target::None, |(src, dst)| Target::Path(src, dst)),
+        Class::Neighbour => addresses.map_or(Target::None, |(_, dst)| Target::Destination(dst)),
+        Class::Mtu => {
+            let route = decoded.facts().and_then(|facts| facts.route()).map(|route| route.ifindex);
+            route.map_or(Target::None, Target::Number)
+        }
+        Class::Queue
+        | Class::Malformed
+        | Class::Bpf
+        | Class::Xfrm
+        | Class::Tunnel
+        | Class::Device
+        | Class::Housekeeping
+        | Class::Unknown => Target::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{accounting::Row, testing};
+
+    fn collector() -> Collector {
+        Collector::new(testing::describer(), Layout::default())
+    }
+
+    fn counters(rows: &[(DropKey, u64)]) -> Counters {
+        let mut counters = Counters::default();
+        for (key, count) in rows {
+            counters.rows.insert(*key, Row { count: *count, sent: *count, lost: 0 });
+            counters.seen += count;
+        }
+        counters
+    }
+
+    #[tokio::test]
+    async fn drops_of_one_cause_are_one_group_with_the_kernel_s_exact_count() {
+        let mut collector = collector();
+        let fault = testing::fault();
+        collector.process(&testing::batch([&fault, &fault])).await;
+        let collected = collector.finish(&counters(&[(fault.key, 1000)]));
+        assert_eq!(collected.groups.len(), 1);
+        let group = &collected.groups[0];
+        assert_eq!((group.count, group.detailed, group.exact), (1000, 2, true));
+        assert_eq!(group.verdict.kind, &kinds::NETFILTER_DROP);
+        assert_eq!(group.top_flows()[0].flow, "10.99.0.1:41234 → 10.99.0.2:80 TCP");
+    }
+
+    #[tokio::test]
+    async fn noise_is_counted_by_its_kind_and_is_no_group() {
+        let mut collector = collector();
+        collector.process(&testing::batch([&testing::noise()])).await;
+        let collected = collector.finish(&counters(&[(testing::noise().key, 7)]));
+        assert!(collected.groups.is_empty());
+        assert_eq!(collected.benign.values().map(|(_, count)| *count).sum::<u64>(), 7);
+    }
+
+    #[tokio::test]
+    async fn a_key_without_details_is_a_group_all_the_same() {
+        let collected = collector().finish(&counters(&[(testing::fault().key, 5)]));
+        assert_eq!(collected.groups.iter().map(|group| group.count).sum::<u64>(), 5);
+        assert!(collected.groups[0].sample().is_none());
+    }
+}

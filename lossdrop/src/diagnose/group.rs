@@ -1,0 +1,272 @@
+//! Drops that belong together while a run lasts.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
+
+use lossdrop_common::{DropKey, Event, Facts, L3, Shape, event::bytes_of};
+
+use super::finding::{Flow, Size};
+use crate::{
+    output::packet,
+    owners::Owner,
+    sanitize::sanitize_bytes,
+    verdict::Verdict,
+};
+
+/// Flows that are told apart in a group; those beyond are counted together.
+const FLOWS_AT_MOST: usize = 1024;
+/// Flows that a finding shows.
+const FLOWS_SHOWN: usize = 5;
+/// Packets that a group keeps for a closer look.
+pub const SAMPLES: usize = 256;
+/// Lengths that are told apart in a group.
+const SIZES_AT_MOST: usize = 64;
+
+/// What makes drops belong together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupKey {
+    /// Its class and slug, by which kinds are ordered.
+    pub kind: String,
+    pub netns: u32,
+    pub ifindex: u32,
+    pub target: Target,
+}
+
+/// What tells the drops of one kind at one device apart: what may turn out to be different culprits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Target {
+    None,
+    /// Netfilter: the hook and what evaluates the rules.
+    Hook(String),
+    /// A socket or a closed port: protocol, address, port.
+    Port(u8, IpAddr, u16),
+    /// A route or a neighbour: the destination.
+    Destination(IpAddr),
+    /// A route as it is looked up for a packet that came in: source and destination.
+    Path(IpAddr, IpAddr),
+    /// A number of the packet's own: a VLAN, a VNI.
+    Number(u32),
+}
+
+/// A drop, as far as the search for its culprit needs it.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    pub event: Event,
+    pub facts: Option<Facts>,
+    /// The functions on the stack, innermost first.
+    pub frames: Vec<String>,
+    /// The packet from its network header on.
+    pub packet: Vec<u8>,
+    pub owner: Option<Owner>,
+}
+
+impl Sample {
+    /// The name of the device; empty for none.
+    pub fn iface(&self) -> String {
+        sanitize_bytes(&bytes_of(self.event.ifname)).into_owned()
+    }
+
+    pub fn addresses(&self) -> Option<(IpAddr, IpAddr)> {
+        packet::addresses(&self.event)
+    }
+
+    pub fn ports(&self) -> Option<(u16, u16)> {
+        packet::ports(&self.event)
+    }
+
+    /// `Don't fragment` of the IPv4 header; always for IPv6, whose routers do not fragment. `None` without a header.
+    pub fn dont_fragment(&self) -> Option<bool> {
+        match L3::from_u8(self.event.key.l3) {
+            L3::Ipv4 => self.packet.get(6).map(|byte| byte & 0x40 != 0),
+            L3::Ipv6 => Some(true),
+            L3::Arp | L3::Other => None,
+        }
+    }
+
+    pub fn is_ipv6(&self) -> bool {
+        self.event.key.l3 == L3::Ipv6 as u8
+    }
+
+    pub fn is_tcp(&self) -> bool {
+        self.event.key.l4 == lossdrop_common::parse::IPPROTO_TCP
+    }
+
+    pub fn has_shape(&self, shape: Shape) -> bool {
+        self.event.key.shape().contains(shape)
+    }
+}
+
+/// The drops of a group.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub key: GroupKey,
+    pub verdict: Verdict,
+    /// Drops told in detail.
+    pub detailed: u64,
+    /// All of them, once they are shared out.
+    pub count: u64,
+    /// `count` is exact.
+    pub exact: bool,
+    pub first_ns: i128,
+    pub last_ns: i128,
+    pub samples: Vec<Sample>,
+    flows: HashMap<String, u64>,
+    sizes: BTreeMap<u32, u64>,
+}
+
+impl Group {
+    pub fn new(key: GroupKey, verdict: Verdict) -> Self {
+        Self {
+            key,
+            verdict,
+            detailed: 0,
+            count: 0,
+            exact: true,
+            first_ns: i128::MAX,
+            last_ns: i128::MIN,
+            samples: Vec::new(),
+            flows: HashMap::new(),
+            sizes: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a drop that was told in detail.
+    pub fn add(&mut self, unix_ns: i128, sample: Sample) {
+        self.detailed += 1;
+        self.first_ns = self.first_ns.min(unix_ns);
+        self.last_ns = self.last_ns.max(unix_ns);
+        let flow = flow(&sample.event);
+        if self.flows.contains_key(&flow) || self.flows.len() < FLOWS_AT_MOST {
+            *self.flows.entry(flow).or_default() += 1;
+        }
+        let len = sample.event.len;
+        if self.sizes.contains_key(&len) || self.sizes.len() < SIZES_AT_MOST {
+            *self.sizes.entry(len).or_default() += 1;
+        }
+        if self.samples.len() < SAMPLES {
+            self.samples.push(sample);
+        }
+    }
+
+    /// Takes in another group with the same culprit.
+    pub fn absorb(&mut self, other: Self) {
+        self.verdict.confidence = self.verdict.confidence.min(other.verdict.confidence);
+        self.detailed += other.detailed;
+        self.count += other.count;
+        self.exact &= other.exact;
+        self.first_ns = self.first_ns.min(other.first_ns);
+        self.last_ns = self.last_ns.max(other.last_ns);
+        for (flow, count) in other.flows {
+            *self.flows.entry(flow).or_default() += count;
+        }
+        for (len, count) in other.sizes {
+            *self.sizes.entry(len).or_default() += count;
+        }
+        self.samples.extend(other.samples);
+        self.samples.truncate(SAMPLES);
+    }
+
+    /// The most frequent flows.
+    pub fn top_flows(&self) -> Vec<Flow> {
+        let mut flows: Vec<Flow> =
+            self.flows.iter().map(|(flow, count)| Flow { flow: flow.clone(), count: *count }).collect();
+        flows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.flow.cmp(&b.flow)));
+        flows.truncate(FLOWS_SHOWN);
+        flows
+    }
+
+    pub fn sizes(&self) -> Vec<Size> {
+        self.sizes.iter().map(|(len, count)| Size { len: *len, count: *count }).collect()
+    }
+
+    /// The shortest and the longest IP length.
+    pub fn size_range(&self) -> Option<(u32, u32)> {
+        Some((*self.sizes.first_key_value()?.0, *self.sizes.last_key_value()?.0))
+    }
+
+    /// The first drop that was told in detail.
+    pub fn sample(&self) -> Option<&Sample> {
+        self.samples.first()
+    }
+
+    /// Something that the first sample that has it says.
+    pub fn find<T>(&self, look: impl FnMut(&Sample) -> Option<T>) -> Option<T> {
+        self.samples.iter().find_map(look)
+    }
+}
+
+/// `10.0.0.1:51034 → 10.0.0.2:80 TCP`: what of a packet's words is the same for all packets of a flow.
+fn flow(event: &Event) -> String {
+    let line = packet::line(event);
+    let end = line.find(" [").or_else(|| line.rfind(" len ")).unwrap_or(line.len());
+    line[..end].to_owned()
+}
+
+/// Shares the kernel's exact counts out among the groups: `detailed` says how many drops of a key were told in detail as
+/// belonging to which group. Returns each group's part, and whether it is exact.
+pub fn share_out(count: u64, detailed: &[u64]) -> (Vec<u64>, bool) {
+    let told: u64 = detailed.iter().sum();
+    if told == 0 {
+        return (vec![0; detailed.len()], count == 0);
+    }
+    let part = |own: u64| u128::from(own) * u128::from(count) / u128::from(told);
+    let mut parts: Vec<u64> =
+        detailed.iter().map(|own| u64::try_from(part(*own)).unwrap_or(u64::MAX)).collect();
+    let mut rest = count.saturating_sub(parts.iter().sum());
+    // What rounding left goes to those that were told in detail, one each.
+    for (part, own) in parts.iter_mut().zip(detailed) {
+        if rest > 0 && *own > 0 {
+            *part += 1;
+            rest -= 1;
+        }
+    }
+    let sharers = detailed.iter().filter(|own| **own > 0).count();
+    (parts, sharers == 1 || told == count)
+}
+
+/// Which groups a key's drops went to.
+pub type Shares = HashMap<DropKey, BTreeMap<usize, u64>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_one_group_is_all_that_group_s() {
+        assert_eq!(share_out(1000, &[3]), (vec![1000], true));
+        assert_eq!(share_out(3, &[3]), (vec![3], true));
+        assert_eq!(share_out(7, &[0, 2]), (vec![0, 7], true));
+    }
+
+    #[test]
+    fn drops_that_were_all_told_in_detail_are_shared_out_exactly() {
+        assert_eq!(share_out(10, &[3, 7]), (vec![3, 7], true));
+    }
+
+    #[test]
+    fn drops_that_were_not_all_told_are_shared_out_in_proportion() {
+        assert_eq!(share_out(1000, &[1, 3]), (vec![250, 750], false));
+        assert_eq!(share_out(10, &[1, 1, 1]), (vec![4, 3, 3], false));
+    }
+
+    #[test]
+    fn without_details_nobody_gets_anything() {
+        assert_eq!(share_out(5, &[0, 0]), (vec![0, 0], false));
+        assert_eq!(share_out(0, &[]), (vec![], true));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_is_lost_or_made_up_by_sharing_out(
+            detailed in proptest::collection::vec(0..1000_u64, 1..8), more in 0..100_000_u64,
+        ) {
+            let told: u64 = detailed.iter().sum();
+            proptest::prop_assume!(told > 0);
+            let (parts, _) = share_out(told + more, &detailed);
+            proptest::prop_assert_eq!(parts.iter().sum::<u64>(), told + more);
+            proptest::prop_assert!(parts.iter().zip(&detailed).all(|(part, own)| part >= own));
+        }
+    }
+}
