@@ -6,7 +6,7 @@ use lossdrop_common::DropKey;
 
 use crate::{
     kernel::reasons::Reasons,
-    knowledge::{Class, classify},
+    knowledge::{Class, Confidence, Kind, Severity, classify},
     symbols::{Symbols, is_tracing},
 };
 
@@ -21,9 +21,21 @@ pub struct Described {
     /// `symbol+0x1f`; the bare address where the kernel hides its symbols.
     pub location: String,
     pub symbol: Option<String>,
-    pub class: Class,
-    pub benign: bool,
+    pub kind: &'static Kind,
+    pub severity: Severity,
+    pub confidence: Confidence,
     pub meaning: &'static str,
+}
+
+impl Described {
+    pub fn class(&self) -> Class {
+        self.kind.class
+    }
+
+    /// Noise: hidden by default.
+    pub fn benign(&self) -> bool {
+        self.severity == Severity::Benign
+    }
 }
 
 /// Describes keys by the running kernel's names.
@@ -52,8 +64,9 @@ impl Describer {
         let classified = classify(reason.as_deref(), symbol.as_deref(), key);
         let described = Rc::new(Described {
             location: self.address(key.location),
-            class: classified.class,
-            benign: classified.benign,
+            kind: classified.kind,
+            severity: classified.severity,
+            confidence: classified.confidence,
             meaning: classified.meaning,
             reason,
             symbol,
@@ -94,7 +107,7 @@ mod tests {
             (described.location.as_str(), described.symbol.as_deref()),
             ("nf_hook_slow+0x10", Some("nf_hook_slow"))
         );
-        assert_eq!((described.class, described.benign), (Class::Netfilter, false));
+        assert_eq!((described.class(), described.benign()), (Class::Netfilter, false));
         assert!(!described.meaning.is_empty());
     }
 
@@ -102,7 +115,7 @@ mod tests {
     fn the_same_key_is_worked_out_once() {
         let mut describer = testing::describer();
         let first = describer.describe(&testing::noise().key);
-        assert!(first.benign);
+        assert!(first.benign());
         assert!(Rc::ptr_eq(&first, &describer.describe(&testing::noise().key)));
     }
 
@@ -120,7 +133,7 @@ mod tests {
     fn a_reason_without_a_name_is_told_by_its_number() {
         let described = testing::describer().describe(&DropKey { reason: 77, ..testing::fault().key });
         assert_eq!(described.reason.as_deref(), Some("REASON_77"));
-        assert!(!described.benign);
+        assert!(!described.benign());
     }
 
     #[test]

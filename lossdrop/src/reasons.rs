@@ -28,7 +28,7 @@ fn lines(reasons: &Reasons) -> impl Iterator<Item = Line<'_>> {
         Some(known) => Line {
             number,
             name,
-            class: known.class.as_str(),
+            class: known.kind.class.as_str(),
             noise: match &known.noise {
                 Noise::Never => "no",
                 Noise::Always => "yes",

@@ -108,7 +108,7 @@ impl<O: Output> Pipeline<O> {
 
     fn is_wanted(&mut self, decoded: &Decoded<'_>) -> bool {
         let event = &decoded.event;
-        if !self.limits.all && self.describer.describe(&event.key).benign {
+        if !self.limits.all && self.describer.describe(&event.key).benign() {
             return false;
         }
         let Some(rate) = self.limits.rate else { return true };
@@ -147,20 +147,20 @@ impl<O: Output> Pipeline<O> {
     pub fn finish(&mut self, counters: &Counters, elapsed: Duration, out: &mut Vec<u8>) -> Accounting {
         let hide_benign = !self.limits.all;
         let accounting = Accounting::balance(counters, self.shown, |key| {
-            hide_benign && self.describer.describe(key).benign
+            hide_benign && self.describer.describe(key).benign()
         });
         let mut groups: HashMap<(Option<String>, String, bool), Group> = HashMap::new();
         for (key, row) in &counters.rows {
             let described = self.describer.describe(key);
             let symbol = described.symbol.clone().unwrap_or_else(|| described.location.clone());
             groups
-                .entry((described.reason.clone(), symbol.clone(), described.benign))
+                .entry((described.reason.clone(), symbol.clone(), described.benign()))
                 .or_insert_with(|| Group {
                     reason: described.reason.clone(),
                     symbol,
-                    class: described.class,
+                    class: described.class(),
                     meaning: described.meaning,
-                    benign: described.benign,
+                    benign: described.benign(),
                     count: 0,
                 })
                 .count += row.count;

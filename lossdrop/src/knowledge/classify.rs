@@ -3,7 +3,7 @@
 use lossdrop_common::DropKey;
 
 use super::conditions::is_no_packet;
-use super::{Applies, Class, LOCATIONS, Location, REASONS, Reason};
+use super::{Applies, Class, Confidence, Kind, LOCATIONS, Location, Noise, REASONS, Reason, Severity, kinds};
 
 /// Reasons that say how a buffer was freed and not why: the location decides.
 const VAGUE: [&str; 3] = ["NOT_SPECIFIED", "QUEUE_PURGE", "NOT_DROPPED_YET"];
@@ -11,18 +11,58 @@ const VAGUE: [&str; 3] = ["NOT_SPECIFIED", "QUEUE_PURGE", "NOT_DROPPED_YET"];
 /// What is known of a drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Classified {
-    pub class: Class,
-    /// Noise: counted, but hidden by default.
-    pub benign: bool,
-    /// One sentence without a full stop; empty only for [`Class::Unknown`].
+    pub kind: &'static Kind,
+    /// [`Severity::Benign`] is noise: counted, but hidden by default.
+    pub severity: Severity,
+    pub confidence: Confidence,
+    /// One sentence without a full stop; empty only for [`kinds::UNKNOWN_UNKNOWN`].
     pub meaning: &'static str,
 }
 
 impl Classified {
-    const UNKNOWN: Self = Self { class: Class::Unknown, benign: false, meaning: "" };
+    const UNKNOWN: Self = Self {
+        kind: &kinds::UNKNOWN_UNKNOWN,
+        severity: Severity::Fault,
+        confidence: Confidence::Possible,
+        meaning: "",
+    };
     /// The kernel frees a good many buffers that carry nothing and belong to sockets (netlink, `AF_UNIX`).
-    const NO_PACKET: Self =
-        Self { class: Class::Housekeeping, benign: true, meaning: "an empty buffer that carries no packet" };
+    const NO_PACKET: Self = Self {
+        kind: &kinds::HOUSEKEEPING_LOCAL_SOCKET,
+        severity: Severity::Benign,
+        confidence: Confidence::Certain,
+        meaning: "an empty buffer that carries no packet",
+    };
+
+    pub fn class(&self) -> Class {
+        self.kind.class
+    }
+
+    pub fn benign(&self) -> bool {
+        self.severity == Severity::Benign
+    }
+
+    fn from_reason(row: &Reason, key: &DropKey) -> Self {
+        Self {
+            kind: row.kind,
+            severity: severity(&row.noise, row.severity, key),
+            confidence: row.confidence,
+            meaning: row.meaning,
+        }
+    }
+
+    fn from_location(row: &Location, key: &DropKey) -> Self {
+        Self {
+            kind: row.kind,
+            severity: severity(&row.noise, row.severity, key),
+            confidence: row.confidence,
+            meaning: row.meaning,
+        }
+    }
+}
+
+fn severity(noise: &Noise, otherwise: Severity, key: &DropKey) -> Severity {
+    if noise.holds(key) { Severity::Benign } else { otherwise }
 }
 
 /// The entry of a reason, by its name without `SKB_DROP_REASON_`; a subsystem's by its enumerator.
@@ -48,28 +88,25 @@ pub fn location(reason: Option<&str>, symbol: &str, key: &DropKey) -> Option<&'s
 /// `reason` is `None` on a kernel that has no reasons, and only there: a number without a name must be
 /// passed as some text. `symbol` is the function that dropped the packet, without offset and compiler's
 /// suffix. A reason decides unless it is vague or a row of [`LOCATIONS`] names it. A reason that the table
-/// does not know gets its location's class and meaning, but is never benign.
+/// does not know gets its location's cause and meaning, but is never certain, nor benign.
 pub fn classify(reason: Option<&str>, symbol: Option<&str>, key: &DropKey) -> Classified {
     let entry = reason.and_then(self::reason);
     if reason.is_some() && entry.is_none() {
         let place = symbol.and_then(|symbol| location(Some(VAGUE[0]), symbol, key));
-        return place
-            .map_or(Classified::UNKNOWN, |row| Classified { benign: false, ..from_location(row, key) });
+        return place.map_or(Classified::UNKNOWN, |row| Classified {
+            severity: if row.severity == Severity::Benign { Severity::Fault } else { row.severity },
+            confidence: row.confidence.min(Confidence::Likely),
+            ..Classified::from_location(row, key)
+        });
     }
     if let Some(row) = symbol.and_then(|symbol| location(reason, symbol, key)) {
-        return from_location(row, key);
+        return Classified::from_location(row, key);
     }
     match entry {
-        Some(entry) if entry.class != Class::Unknown => {
-            Classified { class: entry.class, benign: entry.noise.holds(key), meaning: entry.meaning }
-        }
+        Some(entry) if *entry.kind != kinds::UNKNOWN_UNKNOWN => Classified::from_reason(entry, key),
         Some(_) | None if is_no_packet(key) => Classified::NO_PACKET,
         Some(_) | None => Classified::UNKNOWN,
     }
-}
-
-fn from_location(row: &Location, key: &DropKey) -> Classified {
-    Classified { class: row.class, benign: row.noise.holds(key), meaning: row.meaning }
 }
 
 #[cfg(test)]
@@ -101,9 +138,10 @@ mod tests {
     }
 
     fn class_and_noise(reason: Option<&str>, symbol: &str, key: DropKey) -> (Class, bool) {
-        let Classified { class, benign, meaning } = classify(reason, Some(symbol), &key);
-        assert!(class == Class::Unknown || !meaning.is_empty(), "{reason:?} {symbol}");
-        (class, benign)
+        let classified = classify(reason, Some(symbol), &key);
+        let class = classified.class();
+        assert!(class == Class::Unknown || !classified.meaning.is_empty(), "{reason:?} {symbol}");
+        (class, classified.benign())
     }
 
     #[track_caller]
@@ -161,9 +199,9 @@ mod tests {
 
     #[test]
     fn a_full_accept_queue_is_told_from_a_missing_socket_behind_syn_cookies() {
-        fault(Some("NO_SOCKET"), "cookie_v4_check", tcp(&[Shape::ACK]), Class::Queue);
-        fault(Some("NO_SOCKET"), "cookie_v6_check", tcp(&[Shape::ACK]), Class::Queue);
-        fault(Some("TCP_LISTEN_OVERFLOW"), "tcp_v4_rcv", tcp(&[Shape::ACK]), Class::Queue);
+        fault(Some("NO_SOCKET"), "cookie_v4_check", tcp(&[Shape::ACK]), Class::Socket);
+        fault(Some("NO_SOCKET"), "cookie_v6_check", tcp(&[Shape::ACK]), Class::Socket);
+        fault(Some("TCP_LISTEN_OVERFLOW"), "tcp_v4_rcv", tcp(&[Shape::ACK]), Class::Socket);
     }
 
     #[test]
@@ -199,7 +237,7 @@ mod tests {
             ("TC_INGRESS", Class::Bpf),
             ("TC_EGRESS", Class::Bpf),
             ("BPF_CGROUP_EGRESS", Class::Bpf),
-            ("SOCKET_RCVBUFF", Class::Queue),
+            ("SOCKET_RCVBUFF", Class::Socket),
             ("QDISC_DROP", Class::Queue),
             ("CPU_BACKLOG", Class::Queue),
             ("FULL_RING", Class::Queue),
@@ -267,7 +305,7 @@ mod tests {
         noise(UNSAID, "ip6_mc_input", udp(&[Shape::MULTICAST]), Class::Housekeeping);
         noise(NO_REASONS, "ip6_mc_input", udp(&[Shape::MULTICAST]), Class::Housekeeping);
         noise(UNSAID, "ip_rcv_finish_core", udp(&[Shape::MULTICAST]), Class::Housekeeping);
-        noise(UNSAID, "__udp4_lib_rcv", udp(&[Shape::BROADCAST]), Class::Housekeeping);
+        noise(UNSAID, "__udp4_lib_rcv", udp(&[Shape::BROADCAST]), Class::Socket);
         fault(UNSAID, "ip_rcv_finish_core", udp(&[]), Class::Routing);
         // Without reasons it may be the reverse-path filter that refused a group which was joined.
         fault(NO_REASONS, "ip_rcv_finish_core", udp(&[Shape::MULTICAST]), Class::Routing);
@@ -277,12 +315,12 @@ mod tests {
     fn kernels_without_reasons_are_classified_by_location() {
         for (symbol, class) in [
             ("nf_hook_slow", Class::Netfilter),
-            ("udp_queue_rcv_one_skb", Class::Queue),
-            ("__udp_queue_rcv_skb", Class::Queue),
+            ("udp_queue_rcv_one_skb", Class::Socket),
+            ("__udp_queue_rcv_skb", Class::Socket),
             ("neigh_invalidate", Class::Neighbour),
             ("__neigh_event_send", Class::Neighbour),
-            ("ip_forward", Class::Routing),
-            ("ip6_forward", Class::Routing),
+            ("ip_forward", Class::Mtu),
+            ("ip6_forward", Class::Mtu),
             ("ip_error", Class::Routing),
             ("kfree_skb_list", Class::Queue),
             ("enqueue_to_backlog", Class::Queue),
@@ -360,6 +398,32 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_is_certain_and_a_function_s_usual_meaning_is_likely() {
+        let judged = |reason, symbol, key: &DropKey| {
+            let Classified { kind, severity, confidence, .. } = classify(reason, Some(symbol), key);
+            (kind.to_string(), severity, confidence)
+        };
+        use {Confidence::*, Severity::*};
+        for (reason, symbol, kind, severity, confidence) in [
+            (Some("SOCKET_RCVBUFF"), "udp_queue_rcv_one_skb", "socket/rcvbuf", Capacity, Certain),
+            (Some("TCP_MINTTL"), "tcp_v4_rcv", "tcp/auth", Policy, Certain),
+            (Some("QDISC_DROP"), "__dev_queue_xmit", "queue/qdisc-limit", Capacity, Likely),
+            (Some("IP_INADDRERRORS"), "ip_error", "routing/forwarding-off", Fault, Likely),
+            (UNSAID, "__dev_forward_skb2", "mtu/veth-peer", Fault, Likely),
+            (UNSAID, "neigh_invalidate", "neighbour/unreachable", Fault, Certain),
+            (NO_REASONS, "ip_forward", "mtu/forward", Fault, Possible),
+            (Some("BRAND_NEW"), "neigh_invalidate", "neighbour/unreachable", Fault, Likely),
+            (Some("BRAND_NEW"), "flush_backlog", "device/removed", Fault, Likely),
+            (UNSAID, "somewhere", "unknown/unknown", Fault, Possible),
+        ] {
+            assert_eq!(judged(reason, symbol, &udp(&[])), (kind.to_owned(), severity, confidence));
+        }
+        let noise = judged(UNSAID, "ip6_rcv_core", &udp(&[Shape::MULTICAST]));
+        assert_eq!(noise, ("routing/ipv6-disabled".to_owned(), Benign, Likely));
+        assert_eq!(judged(UNSAID, "ip6_rcv_core", &udp(&[])).1, Fault);
+    }
+
+    #[test]
     fn an_empty_buffer_of_no_device_is_no_packet() {
         for reason in [UNSAID, NO_REASONS] {
             noise(reason, "somewhere", buffer(&[Shape::EMPTY]), Class::Housekeeping);
@@ -367,7 +431,7 @@ mod tests {
             fault(reason, "somewhere", key(L3::Other, 0, &[Shape::EMPTY]), Class::Unknown);
             fault(reason, "somewhere", tcp(&[Shape::EMPTY, Shape::NO_DEVICE]), Class::Unknown);
         }
-        fault(Some("SOCKET_RCVBUFF"), "somewhere", buffer(&[Shape::EMPTY]), Class::Queue);
+        fault(Some("SOCKET_RCVBUFF"), "somewhere", buffer(&[Shape::EMPTY]), Class::Socket);
     }
 
     #[test]
@@ -381,7 +445,7 @@ mod tests {
 
     #[test]
     fn a_drop_whose_function_is_not_known_goes_by_its_reason_alone() {
-        assert_eq!(classify(Some("NO_SOCKET"), None, &udp(&[])).class, Class::Socket);
+        assert_eq!(classify(Some("NO_SOCKET"), None, &udp(&[])).class(), Class::Socket);
         assert_eq!(classify(UNSAID, None, &udp(&[])), Classified::UNKNOWN);
         assert_eq!(classify(NO_REASONS, None, &udp(&[])), Classified::UNKNOWN);
     }
@@ -390,8 +454,8 @@ mod tests {
     fn every_reason_at_every_location_gets_a_class_and_a_sentence() {
         let check = |reason, symbol: &str, shape| {
             let key = DropKey { l3: 4, l4: IPPROTO_TCP, shape, ..DropKey::default() };
-            let Classified { class, meaning, .. } = classify(reason, Some(symbol), &key);
-            assert!(class == Class::Unknown || !meaning.is_empty(), "{reason:?} {symbol} {shape:#x}");
+            let Classified { kind, meaning, .. } = classify(reason, Some(symbol), &key);
+            assert!(kind.class == Class::Unknown || !meaning.is_empty(), "{reason:?} {symbol} {shape:#x}");
         };
         for shape in Shape::NAMES.iter().map(|(bit, _)| bit.0) {
             for symbol in LOCATIONS.iter().flat_map(|row| row.symbols) {

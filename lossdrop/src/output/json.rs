@@ -138,8 +138,8 @@ impl Output for Json {
                 reason: drop.described.reason.as_deref(),
                 location: &drop.described.location,
                 symbol: drop.described.symbol.as_deref(),
-                class: drop.described.class.as_str(),
-                benign: drop.described.benign,
+                class: drop.described.class().as_str(),
+                benign: drop.described.benign(),
                 netns: (event.key.netns != 0).then_some(Netns { inum: event.key.netns, name: drop.netns }),
                 iface: (event.key.ifindex != 0).then_some(Interface {
                     index: event.key.ifindex,

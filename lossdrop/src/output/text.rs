@@ -85,8 +85,8 @@ impl Output for Text {
     fn drop(&mut self, drop: &DropView<'_>, out: &mut Vec<u8>) {
         let described = drop.described;
         let dim = Style::new().dimmed();
-        let reason_style = if described.benign { dim } else { style(described.class) };
-        let plain = if described.benign { dim } else { Style::new() };
+        let reason_style = if described.benign() { dim } else { style(described.class()) };
+        let plain = if described.benign() { dim } else { Style::new() };
         let time = self.time(drop.unix_ns);
         let inum = format!("net:{}", drop.event.key.netns);
         let netns = match drop.event.key.netns {

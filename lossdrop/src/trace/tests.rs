@@ -21,7 +21,7 @@ impl Output for Words {
     }
 
     fn drop(&mut self, drop: &DropView<'_>, out: &mut Vec<u8>) {
-        out.extend(if drop.described.benign { &b"noise\n"[..] } else { b"fault\n" });
+        out.extend(if drop.described.benign() { &b"noise\n"[..] } else { b"fault\n" });
     }
 
     fn end(&mut self, _summary: &Summary, out: &mut Vec<u8>) {
