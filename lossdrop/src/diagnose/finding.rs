@@ -66,6 +66,8 @@ pub struct Finding {
     pub explanation: String,
     /// The best first.
     pub fixes: Vec<Fix>,
+    /// Commands that show more; they change nothing.
+    pub look: Vec<Fix>,
 }
 
 /// Who is responsible.

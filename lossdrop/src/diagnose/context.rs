@@ -1,0 +1,123 @@
+//! What the culprits are looked for in: the machine before and after, its rules, its names.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use super::place::Places;
+use crate::{
+    machine::{self, Attached, Link, Listener, Machine, Moved, NetState, Query, Route, UdpSocket},
+    owners::Owner,
+    rules::Ruleset,
+};
+
+/// A single question to the kernel may take so long.
+const ONE_ANSWER: Duration = Duration::from_millis(500);
+
+/// A namespace's rules before and after the run.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    pub before: Ruleset,
+    pub after: Ruleset,
+    /// They could be read both times, with all tools that are needed.
+    pub complete: bool,
+}
+
+/// Everything that is known when the run is over.
+#[derive(Debug)]
+pub struct Context {
+    pub before: Machine,
+    pub after: Machine,
+    pub moved: Vec<Moved>,
+    pub rules: BTreeMap<u32, Rules>,
+    pub places: Places,
+    /// Processes by the inode number of a socket that they hold.
+    pub owners: BTreeMap<u64, Owner>,
+    /// Until then the kernel is asked; what is not answered stays open.
+    pub deadline: Instant,
+}
+
+impl Context {
+    /// A device as it is now, else as it was.
+    pub fn link(&self, netns: u32, ifindex: u32) -> Option<&Link> {
+        [&self.after, &self.before].into_iter().find_map(|machine| machine.netns.get(&netns)?.link(ifindex))
+    }
+
+    pub fn link_named(&self, netns: u32, name: &str) -> Option<&Link> {
+        [&self.after, &self.before].into_iter().find_map(|machine| machine.netns.get(&netns)?.link_named(name))
+    }
+
+    pub fn state(&self, netns: u32) -> Option<&NetState> {
+        self.after.netns.get(&netns)
+    }
+
+    /// The tunnels that send through a device of this name.
+    pub fn tunnels_over(&self, netns: u32, device: &str) -> Vec<Link> {
+        const TUNNELS: [&str; 9] =
+            ["vxlan", "geneve", "gre", "gretap", "ip6gre", "ipip", "sit", "ip6tnl", "wireguard"];
+        let Some(state) = self.state(netns) else { return Vec::new() };
+        let below = state.link_named(device).map(|link| link.index);
+        let is_tunnel = |link: &&Link| link.kind.as_deref().is_some_and(|kind| TUNNELS.contains(&kind));
+        let mut tunnels: Vec<Link> = state.links.iter().filter(is_tunnel).cloned().collect();
+        // One that names the device comes first; most find their way by the routes.
+        tunnels.sort_by_key(|link| link.peer.map(|peer| peer.index) != below);
+        tunnels
+    }
+
+    fn has_time(&self) -> bool {
+        Instant::now() < self.deadline
+    }
+
+    /// A kernel parameter of the namespace by its dotted name.
+    pub fn sysctl(&self, netns: u32, name: &str) -> Option<String> {
+        let path = self.places.path(netns).filter(|_| self.has_time())?;
+        machine::sysctl(path, name, ONE_ANSWER)
+    }
+
+    pub fn sysctl_number(&self, netns: u32, name: &str) -> Option<u64> {
+        self.sysctl(netns, name)?.trim().parse().ok()
+    }
+
+    /// The way of a packet, as the kernel would route it now.
+    pub fn route(&self, netns: u32, query: Query) -> Option<Route> {
+        let path = self.places.path(netns).filter(|_| self.has_time())?;
+        machine::route(path, query, ONE_ANSWER)
+    }
+
+    /// The way back to whoever sent a packet.
+    pub fn reverse_path(&self, netns: u32, source: IpAddr) -> Option<Route> {
+        let path = self.places.path(netns).filter(|_| self.has_time())?;
+        machine::reverse_path(path, source, None, ONE_ANSWER)
+    }
+
+    /// The filters and programs on a device.
+    pub fn attached(&self, netns: u32, ifindex: u32) -> Option<Attached> {
+        let path = self.places.path(netns).filter(|_| self.has_time())?;
+        machine::attached(path, ifindex, ONE_ANSWER).ok()
+    }
+
+    /// The UDP socket that a datagram to this address finds.
+    pub fn udp_socket(&self, netns: u32, address: IpAddr, port: u16) -> Option<&UdpSocket> {
+        let state = self.state(netns).or_else(|| self.before.netns.get(&netns))?;
+        let of_port = || state.udp.iter().filter(|socket| socket.port == port);
+        of_port()
+            .find(|socket| socket.address == address)
+            .or_else(|| of_port().find(|socket| socket.address.is_unspecified()))
+    }
+
+    /// Listeners at a port.
+    pub fn listener(&self, netns: u32, address: IpAddr, port: u16) -> Option<&Listener> {
+        let state = self.state(netns).or_else(|| self.before.netns.get(&netns))?;
+        let of_port = || state.listeners.iter().filter(|socket| socket.port == port);
+        of_port()
+            .find(|socket| socket.address == address)
+            .or_else(|| of_port().find(|socket| socket.address.is_unspecified()))
+    }
+
+    /// The process that holds a socket.
+    pub fn owner(&self, inode: u64) -> Option<&Owner> {
+        self.owners.get(&inode)
+    }
+}

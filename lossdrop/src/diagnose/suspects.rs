@@ -1,0 +1,158 @@
+//! Who is responsible for a group of drops: one file a class of causes.
+//!
+//! First each group gets its suspects, then groups with the same suspect become one, then its story is told: with the
+//! numbers of all of them.
+
+mod bpf;
+mod device;
+mod mtu;
+mod neighbour;
+mod netfilter;
+mod other;
+mod queue;
+mod routing;
+mod socket;
+mod tunnel;
+
+use super::{
+    context::Context,
+    finding::{Culprit, Fix, Numbers},
+    group::Group,
+};
+use crate::knowledge::{Class, Confidence, Kind, Severity};
+
+/// What is to be told of a suspect, when all its drops are together.
+type Tell<'a> = Box<dyn Fn(&Group, &Context) -> Story + 'a>;
+
+/// Somebody who is responsible for a group.
+pub struct Suspect<'a> {
+    pub kind: &'static Kind,
+    pub severity: Severity,
+    pub confidence: Confidence,
+    /// Where the culprit is: for a veth, not where the packet was.
+    pub netns: u32,
+    pub culprit: Option<Culprit>,
+    tell: Tell<'a>,
+}
+
+impl std::fmt::Debug for Suspect<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.culprit.as_ref().map(|culprit| culprit.name.as_str());
+        f.debug_struct("Suspect").field("kind", &self.kind.slug).field("culprit", &name).finish_non_exhaustive()
+    }
+}
+
+/// What a finding says of its suspect.
+#[derive(Clone, Debug, Default)]
+pub struct Story {
+    pub title: String,
+    pub numbers: Numbers,
+    /// The lengths of the packets matter.
+    pub sizes: bool,
+    pub explanation: String,
+    pub fixes: Vec<Fix>,
+    pub look: Vec<Fix>,
+}
+
+impl Story {
+    /// A title and two or three plain sentences.
+    pub fn new(title: impl Into<String>, explanation: impl Into<String>) -> Self {
+        Self { title: title.into(), explanation: explanation.into(), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn number(mut self, name: &'static str, value: impl Into<u64>) -> Self {
+        self.numbers.insert(name, value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn sizes(self) -> Self {
+        Self { sizes: true, ..self }
+    }
+
+    /// A command that ends the drops; nothing where there is no way to the namespace.
+    #[must_use]
+    pub fn fix(mut self, command: Option<String>, effect: impl Into<String>) -> Self {
+        self.fixes.extend(command.map(|command| Fix::new(command, effect)));
+        self
+    }
+
+    /// A command that shows more.
+    #[must_use]
+    pub fn look(mut self, command: Option<String>, shows: impl Into<String>) -> Self {
+        self.look.extend(command.map(|command| Fix::new(command, shows)));
+        self
+    }
+}
+
+impl<'a> Suspect<'a> {
+    /// As the group's verdict has it.
+    pub fn of(group: &Group, culprit: Option<Culprit>, tell: impl Fn(&Group, &Context) -> Story + 'a) -> Self {
+        Self {
+            kind: group.verdict.kind,
+            severity: group.verdict.severity,
+            confidence: group.verdict.confidence,
+            netns: group.key.netns,
+            culprit,
+            tell: Box::new(tell),
+        }
+    }
+
+    /// With another kind, and its severity.
+    #[must_use]
+    pub fn kind(self, kind: &'static Kind) -> Self {
+        Self { kind, severity: kind.severity, ..self }
+    }
+
+    #[must_use]
+    pub fn confidence(self, confidence: Confidence) -> Self {
+        Self { confidence, ..self }
+    }
+
+    #[must_use]
+    pub fn severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
+    #[must_use]
+    pub fn in_netns(self, netns: u32) -> Self {
+        Self { netns, ..self }
+    }
+
+    pub fn tell(&self, group: &Group, context: &Context) -> Story {
+        (self.tell)(group, context)
+    }
+
+    /// Both are the same: their drops belong to one finding.
+    pub fn is(&self, other: &Self) -> bool {
+        let name = |suspect: &Self| suspect.culprit.as_ref().map(|culprit| (culprit.r#type, culprit.name.clone()));
+        self.kind == other.kind && self.netns == other.netns && name(self) == name(other)
+    }
+}
+
+/// The suspects of a group, each with its part of the drops.
+pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)> {
+    let one = |group: Group, find: fn(&Group, &Context) -> Suspect<'static>| {
+        let suspect = find(&group, context);
+        vec![(group, suspect)]
+    };
+    match group.verdict.kind.class {
+        Class::Netfilter => netfilter::suspects(group, context),
+        Class::Mtu => one(group, mtu::suspect),
+        Class::Queue => one(group, queue::suspect),
+        Class::Socket => one(group, socket::suspect),
+        Class::Routing => one(group, routing::suspect),
+        Class::Neighbour => one(group, neighbour::suspect),
+        Class::Bpf => one(group, bpf::suspect),
+        Class::Tunnel => one(group, tunnel::suspect),
+        Class::Device => one(group, device::suspect),
+        Class::Tcp
+        | Class::Checksum
+        | Class::Malformed
+        | Class::Xfrm
+        | Class::Memory
+        | Class::Housekeeping
+        | Class::Unknown => one(group, other::suspect),
+    }
+}

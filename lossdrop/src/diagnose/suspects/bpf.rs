@@ -1,0 +1,196 @@
+//! Programs and filters that drop: XDP, tc, cgroups.
+
+use std::path::{Path, PathBuf};
+
+use super::{Story, Suspect, other};
+use crate::{
+    diagnose::{context::Context, finding::Culprit, group::Group},
+    kernel::programs::{self, Program},
+    knowledge::{Confidence, kinds},
+    machine::{Filter, Hook},
+    owners::Owner,
+};
+
+pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
+    let kind = group.verdict.kind;
+    if kind == &kinds::BPF_XDP {
+        xdp(group, context)
+    } else if kind == &kinds::BPF_TC_INGRESS {
+        tc(Hook::Ingress, group, context)
+    } else if kind == &kinds::BPF_TC_EGRESS {
+        tc(Hook::Egress, group, context)
+    } else if kind == &kinds::BPF_CGROUP_EGRESS || kind == &kinds::BPF_CGROUP_INGRESS {
+        cgroup(group, context)
+    } else {
+        other::suspect(group, context)
+    }
+}
+
+/// `drop_all id 12`.
+fn called(program: &Program) -> String {
+    match &program.name {
+        Some(name) => format!("{name} id {}", program.id),
+        None => format!("id {}", program.id),
+    }
+}
+
+fn xdp(group: &Group, context: &Context) -> Suspect<'static> {
+    let netns = group.key.netns;
+    let Some(link) = context.link(netns, group.key.ifindex) else { return other::suspect(group, context) };
+    // A veth runs the program of the end that receives, which is where the packet is.
+    let (id, mode) = match (link.xdp.native, link.xdp.generic, link.xdp.offload) {
+        (Some(id), ..) => (id, "xdpdrv"),
+        (_, Some(id), _) => (id, "xdpgeneric"),
+        (.., Some(id)) => (id, "xdpoffload"),
+        _ => return other::suspect(group, context),
+    };
+    let program = Program::named(id);
+    let device = link.name.clone();
+    let culprit = Culprit::new("program", format!("{} on {device}", called(&program)))
+        .text(mode)
+        .with("id", id)
+        .with("dev", device.clone());
+    Suspect::of(group, Some(culprit), move |group, context| {
+        let netns = group.key.netns;
+        let text = format!(
+            "The XDP program {} ({mode}) on {device} looks at each packet before the kernel does, and said drop. Somebody loaded it to do \
+             that: a firewall, a load balancer, DDoS protection.",
+            called(&program)
+        );
+        Story::new(format!("the XDP program {} drops them at {device}", called(&program)), text)
+            .number("id", id)
+            .fix(
+                context.places.ip(netns, &format!("link set dev {device} {mode} off")),
+                "takes the program off the device, with all else that it does; its owner may put it back",
+            )
+            .look(Some(format!("bpftool prog show id {id}")), "who loaded it, and when")
+    })
+    .confidence(Confidence::Certain)
+}
+
+fn tc(hook: Hook, group: &Group, context: &Context) -> Suspect<'static> {
+    let netns = group.key.netns;
+    let Some(device) = other::device(group, context).map(|device| device.name) else {
+        return other::suspect(group, context);
+    };
+    let Some(attached) = context.attached(netns, group.key.ifindex) else { return other::suspect(group, context) };
+    let able: Vec<&Filter> = attached
+        .filters
+        .iter()
+        .filter(|filter| filter.hook == hook && (filter.drops() || filter.program.is_some()))
+        .collect();
+    let programs: Vec<&Program> =
+        attached.tcx.iter().filter(|(at, _)| *at == hook).map(|(_, program)| program).collect();
+    let confidence = if able.len() + programs.len() == 1 { Confidence::Certain } else { Confidence::Possible };
+    if let Some(filter) = able.first() {
+        return tc_filter((*filter).clone(), hook, device, group).confidence(confidence);
+    }
+    let Some(program) = programs.first().map(|program| (*program).clone()) else {
+        return other::suspect(group, context);
+    };
+    let culprit = Culprit::new("program", format!("{} on {device}", called(&program)))
+        .text(format!("tcx {}", hook.name()))
+        .with("id", program.id)
+        .with("dev", device.clone());
+    Suspect::of(group, Some(culprit), move |_, _| {
+        let text = format!(
+            "The BPF program {} at the tcx {} hook of {device} said drop. Somebody attached it to do that, such as a container network.",
+            called(&program),
+            hook.name()
+        );
+        Story::new(format!("the tc program {} drops them at {device}", called(&program)), text)
+            .number("id", program.id)
+            .look(Some(format!("bpftool prog show id {}", program.id)), "who loaded it, and when")
+    })
+    .confidence(confidence)
+}
+
+fn tc_filter(filter: Filter, hook: Hook, device: String, group: &Group) -> Suspect<'static> {
+    let name = match &filter.program {
+        Some(program) => format!("{} on {device}", called(program)),
+        None => format!("filter {} pref {} on {device}", filter.kind, filter.preference),
+    };
+    let culprit = Culprit::new(if filter.program.is_some() { "program" } else { "filter" }, name)
+        .text(format!("tc filter {} pref {} {} handle {}", hook.name(), filter.preference, filter.kind, filter.handle))
+        .with("dev", device.clone())
+        .with("pref", filter.preference);
+    Suspect::of(group, Some(culprit), move |group, context| {
+        let netns = group.key.netns;
+        let what = match &filter.program {
+            Some(program) => format!("the BPF program {}", called(program)),
+            None => format!("its action {}", actions(&filter)),
+        };
+        let text = format!(
+            "A tc filter at the {} of {device} ({} pref {}) matched the packets, and {what} dropped them. Somebody set it up to do that.",
+            hook.name(),
+            filter.kind,
+            filter.preference
+        );
+        Story::new(format!("a tc {} filter drops them at {device}", hook.name()), text)
+            .fix(
+                context.places.tc(
+                    netns,
+                    &format!("filter del dev {device} {} pref {}", hook.name(), filter.preference),
+                ),
+                "takes the filter away, with all else that it does",
+            )
+            .look(context.places.tc(netns, &format!("-s filter show dev {device} {}", hook.name())), "the filters and their counts")
+    })
+}
+
+fn actions(filter: &Filter) -> String {
+    let kinds: Vec<&str> =
+        filter.actions.iter().filter(|action| action.drops).map(|action| action.kind.as_str()).collect();
+    if kinds.is_empty() { "of unknown kind".to_owned() } else { kinds.join(", ") }
+}
+
+/// A program that sees the packets of a process, and the cgroup that it is attached to: the topmost that has it.
+fn attached_to(owner: &Owner, egress: bool) -> Option<(Program, PathBuf)> {
+    let root = Path::new("/sys/fs/cgroup");
+    let effective = |path: &Path| {
+        let attached = programs::cgroup(&root.join(path)).ok()?;
+        Some(if egress { attached.egress } else { attached.ingress })
+    };
+    let mut path = PathBuf::from(owner.cgroup.trim_start_matches('/'));
+    let program = effective(&path)?.into_iter().next()?;
+    while let Some(above) = path.parent().map(Path::to_owned) {
+        if !effective(&above).is_some_and(|programs| programs.contains(&program)) {
+            break;
+        }
+        path = above;
+    }
+    Some((program, path))
+}
+
+/// Some program of its cgroup sees what a process receives.
+pub(super) fn is_watched(owner: &Owner) -> bool {
+    attached_to(owner, false).is_some()
+}
+
+/// A program of the process's cgroup, or of one above it.
+pub(super) fn cgroup(group: &Group, context: &Context) -> Suspect<'static> {
+    let egress = group.verdict.kind == &kinds::BPF_CGROUP_EGRESS;
+    let owner = group.find(|sample| sample.owner.clone());
+    let found = owner.as_ref().and_then(|owner| attached_to(owner, egress));
+    let Some((program, path)) = found else { return other::suspect(group, context) };
+    let path = format!("/{}", path.display());
+    let culprit = Culprit::new("program", format!("{} on cgroup {path}", called(&program)))
+        .text(if egress { "cgroup egress" } else { "cgroup ingress" })
+        .with("id", program.id)
+        .with("cgroup", path.clone());
+    Suspect::of(group, Some(culprit), move |_, _| {
+        let way = if egress { "egress" } else { "ingress" };
+        let text = format!(
+            "The BPF program {} on the cgroup {path} looks at what its processes send and receive ({way}), and refused the packets. systemd \
+             (IPAddressDeny=), container runtimes and security agents attach such programs.",
+            called(&program)
+        );
+        Story::new(format!("the cgroup program {} refuses them", called(&program)), text)
+            .number("id", program.id)
+            .fix(
+                Some(format!("bpftool cgroup detach /sys/fs/cgroup{path} cgroup_inet_{way} id {}", program.id)),
+                "takes the program off that cgroup, with all else that it does",
+            )
+            .look(Some("bpftool cgroup tree".to_owned()), "the programs of all cgroups")
+    })
+}
