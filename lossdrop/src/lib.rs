@@ -11,6 +11,7 @@ pub mod error;
 pub mod filter;
 pub mod kernel;
 pub mod knowledge;
+pub mod machine;
 pub mod namespaces;
 pub mod output;
 pub mod owners;

@@ -87,6 +87,11 @@ impl Namespaces {
         self.0.get(&inum)
     }
 
+    /// Each namespace with its inode number.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Namespace)> {
+        self.0.iter().map(|(inum, namespace)| (*inum, namespace))
+    }
+
     /// The namespace that the user means: a name as shown, a path, `pid:N`, or an inode number.
     pub fn find(&self, wanted: &str) -> Result<u32> {
         if wanted.contains('/') {

@@ -2,9 +2,11 @@
 
 pub mod btf;
 pub mod counters;
+pub mod ethtool;
 pub mod facts;
 pub mod load;
 pub mod offsets;
+pub mod programs;
 pub mod reasons;
 pub mod ring;
 pub mod sys;

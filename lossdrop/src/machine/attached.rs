@@ -1,0 +1,241 @@
+//! What is attached to a device's way in and out: filters of `tc` with their actions, and BPF programs.
+
+use std::{
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{
+    netlink::{Fields as _, attribute, attributes, dump, text},
+    qdiscs::{self, Counters, counters_in, handle},
+    take::within,
+};
+use crate::kernel::programs::{self, Program};
+
+/// Everything on one device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attached {
+    /// In the order in which the kernel asks them.
+    pub filters: Vec<Filter>,
+    /// Programs without filters (tcx, since 6.6).
+    pub tcx: Vec<(Hook, Program)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    Ingress,
+    Egress,
+}
+
+impl Hook {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+
+    /// The parent of its filters: `ffff:fff2` and `ffff:fff3`.
+    const fn parent(self) -> u32 {
+        match self {
+            Self::Ingress => 0xffff_fff2,
+            Self::Egress => 0xffff_fff3,
+        }
+    }
+}
+
+/// A filter of `tc` on `ingress` or `clsact`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    pub hook: Hook,
+    /// `u32`, `matchall`, `flower`, `bpf` and the like.
+    pub kind: String,
+    pub preference: u16,
+    /// The protocol that it is asked for: an Ethernet type, 3 for all.
+    pub protocol: u16,
+    pub chain: u32,
+    /// As `tc` writes it.
+    pub handle: String,
+    pub program: Option<Program>,
+    pub actions: Vec<Action>,
+}
+
+impl Filter {
+    /// Whether an action drops what the filter matches. What a BPF program does is not known.
+    pub fn drops(&self) -> bool {
+        self.actions.iter().any(|action| action.drops)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// `gact`, `police`, `mirred` and the like.
+    pub kind: String,
+    /// It drops; a `police` drops what exceeds the rate.
+    pub drops: bool,
+    pub counters: Counters,
+}
+
+/// What is attached to the device of an index in a namespace.
+pub fn attached(netns: &Path, index: u32, limit: Duration) -> io::Result<Attached> {
+    within(netns, limit, move |deadline| read(index, deadline))?
+}
+
+fn read(index: u32, deadline: Instant) -> io::Result<Attached> {
+    let mut attached = Attached::default();
+    for hook in [Hook::Ingress, Hook::Egress] {
+        match dump(libc::RTM_GETTFILTER, &qdiscs::header(index, hook.parent()), deadline) {
+            Ok(answers) => attached.filters.extend(answers.iter().filter_map(|answer| parse(answer, hook))),
+            // There is no discipline that has filters here.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    for filter in &mut attached.filters {
+        if let Some(program) = &mut filter.program {
+            program.name = programs::name(program.id);
+        }
+    }
+    for (hook, programs) in
+        [(Hook::Ingress, programs::tcx_ingress(index)), (Hook::Egress, programs::tcx_egress(index))]
+    {
+        attached.tcx.extend(programs.into_iter().map(|program| (hook, program)));
+    }
+    Ok(attached)
+}
+
+fn parse(message: &[u8], hook: Hook) -> Option<Filter> {
+    const TCA_BPF_ID: u16 = 11;
+    let (number, info) = (message.u32_at(8)?, message.u32_at(16)?);
+    let body = message.get(qdiscs::HEADER..)?;
+    let kind = attribute(body, libc::TCA_KIND).map(text)?;
+    let options = attribute(body, libc::TCA_OPTIONS).unwrap_or_default();
+    // Each kind first announces itself without a filter.
+    if number == 0 && options.is_empty() {
+        return None;
+    }
+    let program = || attribute(options, TCA_BPF_ID).and_then(|id| id.u32_at(0));
+    Some(Filter {
+        hook,
+        preference: u16::try_from(info >> 16).ok()?,
+        protocol: u16::from_be_bytes(u16::try_from(info & 0xffff).ok()?.to_ne_bytes()),
+        chain: attribute(body, libc::TCA_CHAIN).and_then(|chain| chain.u32_at(0)).unwrap_or(0),
+        handle: filter_handle(&kind, number),
+        program: (kind == "bpf").then(program).flatten().map(|id| Program { id, name: None }),
+        actions: actions(&kind, options),
+        kind,
+    })
+}
+
+fn filter_handle(kind: &str, number: u32) -> String {
+    match kind {
+        // Hash table, bucket, and node.
+        "u32" => format!("{:x}:{:x}:{:x}", number >> 20, number >> 12 & 0xff, number & 0xfff),
+        "bpf" | "matchall" | "flower" | "fw" => format!("{number:#x}"),
+        _ => handle(number),
+    }
+}
+
+/// The actions of a filter, in their order. Where they are depends on its kind (`TCA_…_ACT` in `linux/pkt_cls.h`).
+fn actions(kind: &str, options: &[u8]) -> Vec<Action> {
+    let place = match kind {
+        "bpf" | "cgroup" => 1,
+        "matchall" => 2,
+        "flower" | "basic" => 3,
+        "fw" => 4,
+        "route" => 6,
+        "u32" => 7,
+        "flow" => 9,
+        _ => return Vec::new(),
+    };
+    let list = attribute(options, place).unwrap_or_default();
+    attributes(list).filter_map(|(_, action)| parse_action(action)).collect()
+}
+
+fn parse_action(action: &[u8]) -> Option<Action> {
+    const TCA_ACT_KIND: u16 = 1;
+    const TCA_ACT_OPTIONS: u16 = 2;
+    const TCA_ACT_STATS: u16 = 4;
+    let kind = attribute(action, TCA_ACT_KIND).map(text)?;
+    let options = attribute(action, TCA_ACT_OPTIONS).unwrap_or_default();
+    let counters = counters_in(attribute(action, TCA_ACT_STATS).unwrap_or_default());
+    Some(Action { drops: drops(&kind, options), kind, counters })
+}
+
+/// Whether the verdict is `TC_ACT_SHOT`. It stands behind index and capabilities in the parameters that all kinds have
+/// (`tc_gen`); of a `police` it is that for what exceeds the rate, and the other one stands by itself.
+fn drops(kind: &str, options: &[u8]) -> bool {
+    const TC_ACT_SHOT: u32 = 2;
+    const PARAMETERS: u16 = 2;
+    const TCA_POLICE_TBF: u16 = 1;
+    const TCA_POLICE_RESULT: u16 = 5;
+    let verdict =
+        |attribute_type, offset| attribute(options, attribute_type).and_then(|value| value.u32_at(offset));
+    match kind {
+        "police" => {
+            verdict(TCA_POLICE_TBF, 4) == Some(TC_ACT_SHOT)
+                || verdict(TCA_POLICE_RESULT, 0) == Some(TC_ACT_SHOT)
+        }
+        _ => verdict(PARAMETERS, 8) == Some(TC_ACT_SHOT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::netlink::push_attribute, *};
+
+    fn nested(parts: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (kind, value) in parts {
+            push_attribute(&mut bytes, *kind, value);
+        }
+        bytes
+    }
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+    }
+
+    fn filter(kind: &str, number: u32, options: &[u8]) -> Vec<u8> {
+        let mut message = vec![0; qdiscs::HEADER];
+        message[8..12].copy_from_slice(&number.to_ne_bytes());
+        let info = 49152 << 16 | u32::from(u16::from_ne_bytes(3_u16.to_be_bytes()));
+        message[16..20].copy_from_slice(&info.to_ne_bytes());
+        push_attribute(&mut message, libc::TCA_KIND, format!("{kind}\0").as_bytes());
+        push_attribute(&mut message, libc::TCA_OPTIONS, options);
+        message
+    }
+
+    #[test]
+    fn a_filter_that_drops_is_named() {
+        let action = nested(&[(1, b"gact\0"), (2, &nested(&[(2, &words(&[1, 0, 2, 1, 1]))]))]);
+        let message = filter("matchall", 1, &nested(&[(2, &nested(&[(1, &action)]))]));
+        let filter = parse(&message, Hook::Egress).expect("whole");
+        assert_eq!((filter.kind.as_str(), filter.preference, filter.protocol), ("matchall", 49152, 3));
+        assert_eq!((filter.handle.as_str(), filter.drops()), ("0x1", true));
+        assert_eq!(filter.actions[0].kind, "gact");
+    }
+
+    #[test]
+    fn a_bpf_filter_has_its_program_s_number() {
+        let message = filter("bpf", 1, &nested(&[(7, b"x.o:[tc]\0"), (11, &words(&[12]))]));
+        let filter = parse(&message, Hook::Ingress).expect("whole");
+        assert_eq!(filter.program, Some(Program { id: 12, name: None }));
+        assert!(!filter.drops());
+    }
+
+    #[test]
+    fn a_police_drops_what_exceeds_and_others_do_not() {
+        assert!(drops("police", &nested(&[(1, &words(&[1, 2]))])));
+        assert!(!drops("police", &nested(&[(1, &words(&[1, 0])), (5, &words(&[0]))])));
+        assert!(!drops("mirred", &nested(&[(2, &words(&[1, 0, 4, 1, 1]))])));
+        assert!(!drops("gact", &[]));
+    }
+
+    #[test]
+    fn an_announcement_without_a_filter_is_none() {
+        assert_eq!(parse(&filter("u32", 0, &[]), Hook::Ingress), None);
+        assert_eq!(filter_handle("u32", 0x8000_0800), "800:0:800");
+    }
+}

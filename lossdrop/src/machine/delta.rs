@@ -1,0 +1,187 @@
+//! Which counters moved between two moments.
+
+use std::collections::BTreeMap;
+
+use super::{Machine, NetState, qdiscs::Counters, snmp};
+
+/// A counter that moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The namespace's inode number; `None` for the machine's own counters.
+    pub netns: Option<u32>,
+    pub scope: Scope,
+    pub name: String,
+    pub delta: u64,
+}
+
+/// Whose counter it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    Link {
+        index: u32,
+        name: String,
+    },
+    /// The driver's own counters of a device.
+    Driver {
+        index: u32,
+        name: String,
+    },
+    Qdisc {
+        index: u32,
+        kind: String,
+        handle: String,
+        parent: String,
+    },
+    Class {
+        index: u32,
+        kind: String,
+        handle: String,
+    },
+    Snmp,
+    Xfrm,
+    Conntrack,
+    NfQueue {
+        number: u16,
+    },
+    Listener {
+        address: std::net::IpAddr,
+        port: u16,
+        inode: u32,
+    },
+    UdpSocket {
+        address: std::net::IpAddr,
+        port: u16,
+        inode: u32,
+    },
+    Softnet {
+        cpu: u32,
+    },
+    NeighbourTables,
+}
+
+impl Scope {
+    /// Whether its counters may begin anew: the object is a new one of the same name, or was set up again.
+    const fn may_restart(&self) -> bool {
+        match self {
+            Self::Link { .. }
+            | Self::Driver { .. }
+            | Self::Qdisc { .. }
+            | Self::Class { .. }
+            | Self::NfQueue { .. }
+            | Self::Listener { .. }
+            | Self::UdpSocket { .. } => true,
+            Self::Snmp | Self::Xfrm | Self::Conntrack | Self::Softnet { .. } | Self::NeighbourTables => false,
+        }
+    }
+}
+
+type Readings = BTreeMap<(Option<u32>, Scope, String), u64>;
+
+/// The counters that moved. An object that is new, or that began anew, has counted from 0; a namespace that was not
+/// read before tells nothing.
+pub fn delta(before: &Machine, after: &Machine) -> Vec<Moved> {
+    let (old, new) = (readings(before), readings(after));
+    new.into_iter()
+        .filter(|((netns, ..), _)| netns.is_none_or(|netns| before.netns.contains_key(&netns)))
+        .filter_map(|(key, now)| {
+            let moved = match old.get(&key) {
+                Some(then) if now >= *then => now - then,
+                // One that is 0 everywhere is often not shown at all.
+                None => now,
+                Some(_) if key.1.may_restart() => now,
+                Some(_) => 0,
+            };
+            let (netns, scope, name) = key;
+            (moved > 0).then_some(Moved { netns, scope, name, delta: moved })
+        })
+        .collect()
+}
+
+fn readings(machine: &Machine) -> Readings {
+    let mut all = Readings::new();
+    for softnet in &machine.softnet {
+        let counters = [
+            ("processed", softnet.processed),
+            ("dropped", softnet.dropped),
+            ("time_squeeze", softnet.time_squeeze),
+            ("flow_limit", softnet.flow_limit),
+        ];
+        add(&mut all, None, &Scope::Softnet { cpu: softnet.cpu }, counters);
+    }
+    let tables = machine.neighbour_tables.iter().map(|(name, sum)| (name.as_str(), *sum));
+    add(&mut all, None, &Scope::NeighbourTables, tables);
+    for (inum, state) in &machine.netns {
+        devices(&mut all, *inum, state);
+        protocols(&mut all, *inum, state);
+    }
+    all
+}
+
+fn devices(all: &mut Readings, inum: u32, state: &NetState) {
+    for link in &state.links {
+        let (index, name) = (link.index, link.name.clone());
+        let driver = link.driver_stats.iter().map(|(name, count)| (name.as_str(), *count));
+        add(all, Some(inum), &Scope::Driver { index, name: name.clone() }, driver);
+        let counters = link.stats.iter().map(|(name, count)| (*name, *count));
+        add(all, Some(inum), &Scope::Link { index, name }, counters);
+    }
+    for qdisc in &state.qdiscs {
+        let scope = Scope::Qdisc {
+            index: qdisc.index,
+            kind: qdisc.kind.clone(),
+            handle: qdisc.handle.clone(),
+            parent: qdisc.parent.clone(),
+        };
+        add(all, Some(inum), &scope, traffic(&qdisc.counters));
+    }
+    for class in &state.classes {
+        let scope =
+            Scope::Class { index: class.index, kind: class.kind.clone(), handle: class.handle.clone() };
+        add(all, Some(inum), &scope, traffic(&class.counters));
+    }
+}
+
+fn protocols(all: &mut Readings, inum: u32, state: &NetState) {
+    for (name, count) in state.snmp.iter().filter(|(name, _)| snmp::is_counter(name)) {
+        let scope = if name.starts_with("Xfrm") { Scope::Xfrm } else { Scope::Snmp };
+        add(all, Some(inum), &scope, [(name.as_str(), *count)]);
+    }
+    for (name, count) in state.conntrack.iter().flat_map(|conntrack| &conntrack.stats) {
+        add(all, Some(inum), &Scope::Conntrack, [(name.as_str(), *count)]);
+    }
+    for queue in &state.nfqueues {
+        let counters = [("queue_dropped", queue.queue_dropped), ("user_dropped", queue.user_dropped)];
+        add(all, Some(inum), &Scope::NfQueue { number: queue.number }, counters);
+    }
+    for listener in &state.listeners {
+        let (address, port, inode) = (listener.address, listener.port, listener.inode);
+        let counters = [("drops", listener.drops.into())];
+        add(all, Some(inum), &Scope::Listener { address, port, inode }, counters);
+    }
+    for socket in &state.udp {
+        let (address, port, inode) = (socket.address, socket.port, socket.inode);
+        let counters = [("drops", socket.drops.into())];
+        add(all, Some(inum), &Scope::UdpSocket { address, port, inode }, counters);
+    }
+}
+
+fn traffic(counters: &Counters) -> [(&'static str, u64); 5] {
+    [
+        ("bytes", counters.bytes),
+        ("packets", counters.packets),
+        ("drops", counters.drops.into()),
+        ("overlimits", counters.overlimits.into()),
+        ("requeues", counters.requeues.into()),
+    ]
+}
+
+fn add<'a>(
+    all: &mut Readings,
+    netns: Option<u32>,
+    scope: &Scope,
+    counters: impl IntoIterator<Item = (&'a str, u64)>,
+) {
+    for (name, count) in counters {
+        all.insert((netns, scope.clone(), name.to_owned()), count);
+    }
+}

@@ -1,0 +1,98 @@
+//! What the kernel's own counters and tables say in each network namespace. It reads, off the events' path, and changes
+//! nothing; what it can't read in time is a gap that it tells.
+
+pub mod addresses;
+pub mod attached;
+pub mod conntrack;
+pub mod delta;
+pub mod links;
+pub mod neighbours;
+pub mod netlink;
+pub mod nfqueue;
+pub mod qdiscs;
+pub mod routes;
+pub mod snmp;
+pub mod sockets;
+pub mod softnet;
+pub mod sysctl;
+mod take;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+pub use addresses::Address;
+pub use attached::{Action, Attached, Filter, Hook, attached};
+pub use conntrack::Conntrack;
+pub use delta::{Moved, Scope, delta};
+pub use links::{BridgePort, Link, Peer, Xdp};
+pub use neighbours::Neighbour;
+pub use nfqueue::NfQueue;
+pub use qdiscs::{Class, Limit, Qdisc};
+pub use routes::{Query, Route, RouteKind, reverse_path, route};
+pub use sockets::{Listener, UdpSocket};
+pub use softnet::Softnet;
+pub use sysctl::sysctl;
+
+/// A moment of the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// By inode number.
+    pub netns: BTreeMap<u32, NetState>,
+    /// One a CPU that is online.
+    pub softnet: Vec<Softnet>,
+    /// The settings that hold for all namespaces, by their dotted names.
+    pub sysctls: BTreeMap<String, String>,
+    /// Counters of the neighbour tables, for all namespaces together: `arp_cache.table_fulls` and the like.
+    pub neighbour_tables: BTreeMap<String, u64>,
+    pub gaps: Vec<Gap>,
+}
+
+/// What could not be read, and what is therefore unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    pub what: String,
+    pub consequence: String,
+}
+
+/// A moment of a network namespace.
+#[derive(Clone, Debug, Default)]
+pub struct NetState {
+    pub inum: u32,
+    pub links: Vec<Link>,
+    pub addresses: Vec<Address>,
+    pub qdiscs: Vec<Qdisc>,
+    pub classes: Vec<Class>,
+    /// Counters by the names that `nstat` has for them, and those of `/proc/net/xfrm_stat`.
+    pub snmp: BTreeMap<String, u64>,
+    /// `None` where connections are not tracked.
+    pub conntrack: Option<Conntrack>,
+    pub nfqueues: Vec<NfQueue>,
+    pub listeners: Vec<Listener>,
+    pub udp: Vec<UdpSocket>,
+    pub neighbours: Vec<Neighbour>,
+}
+
+impl NetState {
+    pub fn link(&self, index: u32) -> Option<&Link> {
+        self.links.iter().find(|link| link.index == index)
+    }
+
+    pub fn link_named(&self, name: &str) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == name)
+    }
+
+    /// The queueing disciplines of a device: the root first, as the kernel lists them.
+    pub fn qdiscs_of(&self, index: u32) -> impl Iterator<Item = &Qdisc> {
+        self.qdiscs.iter().filter(move |qdisc| qdisc.index == index)
+    }
+}
+
+impl Machine {
+    /// The other end of a veth pair, or the device below: its namespace and itself.
+    pub fn peer(&self, link: &Link) -> Option<(&NetState, &Link)> {
+        let peer = link.peer.as_ref()?;
+        let state = self.netns.get(&peer.netns?)?;
+        Some((state, state.link(peer.index)?))
+    }
+}
