@@ -2,67 +2,27 @@
 
 use std::fmt;
 
-/// A hook (`include/uapi/linux/netfilter.h` and its neighbours).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Hook {
-    Prerouting,
-    Input,
-    Forward,
-    Output,
-    Postrouting,
-    /// Of a device, before anything else.
-    Ingress,
-    /// Of a device, behind everything else.
-    Egress,
-}
-
-impl Hook {
-    /// As nft spells it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Prerouting => "prerouting",
-            Self::Input => "input",
-            Self::Forward => "forward",
-            Self::Output => "output",
-            Self::Postrouting => "postrouting",
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        }
-    }
-}
-
-impl fmt::Display for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.as_str().to_ascii_uppercase())
-    }
-}
-
-/// Whose rules the hook evaluates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HookFamily {
-    Ipv4,
-    Ipv6,
-    Arp,
-    Bridge,
-    Netdev,
-}
+use crate::rules::{
+    Family::{self, Arp, Bridge, Ip, Ip6, Netdev},
+    Hook::{self, Egress, Forward, Ingress, Input, Output, Postrouting, Prerouting},
+};
 
 /// What evaluated them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Engine {
     /// `nf_tables`: nft and iptables-nft.
     Nft,
-    /// `nf_tables` is not on the stack. Where its drops are freed in `nft_do_chain` (`by_chain`), it was the legacy
-    /// tables, conntrack, or another module; elsewhere it may have been any.
+    /// `nf_tables` is not on the stack. Where the kernel frees its drops in `nft_do_chain`, it was the legacy tables,
+    /// conntrack, or another module; elsewhere it may have been any.
     Other,
     /// The packet was handed to NFQUEUE.
     Queue,
 }
 
 /// Where in netfilter a packet died.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HookPoint {
-    pub family: HookFamily,
+    pub family: Family,
     pub hook: Hook,
     pub engine: Engine,
 }
@@ -70,56 +30,52 @@ pub struct HookPoint {
 impl fmt::Display for HookPoint {
     /// `INPUT`, `bridge FORWARD`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hook = self.hook.name().to_ascii_uppercase();
         match self.family {
-            HookFamily::Ipv4 | HookFamily::Ipv6 => write!(f, "{}", self.hook),
-            HookFamily::Arp => write!(f, "arp {}", self.hook),
-            HookFamily::Bridge => write!(f, "bridge {}", self.hook),
-            HookFamily::Netdev => write!(f, "netdev {}", self.hook),
+            Family::Ip | Family::Ip6 | Family::Inet => f.write_str(&hook),
+            Family::Arp | Family::Bridge | Family::Netdev => write!(f, "{} {hook}", self.family.name()),
         }
     }
 }
 
-use Hook::{Egress, Forward, Ingress, Input, Output, Postrouting, Prerouting};
-use HookFamily::{Arp, Bridge, Ipv4, Ipv6, Netdev};
-
 /// The functions that call a hook (Linux 5.10 to 7.2); a function that the compiler may inline is listed with its
 /// callers.
-const CALLERS: &[(&str, HookFamily, Hook)] = &[
-    ("ip_rcv", Ipv4, Prerouting),
-    ("ip_list_rcv", Ipv4, Prerouting),
-    ("ip_sublist_rcv", Ipv4, Prerouting),
-    ("ip_local_deliver", Ipv4, Input),
-    ("ip_forward", Ipv4, Forward),
-    ("ipmr_queue_xmit", Ipv4, Forward),
-    ("ipmr_queue_fwd_xmit", Ipv4, Forward),
-    ("__ip_local_out", Ipv4, Output),
-    ("ip_local_out", Ipv4, Output),
-    ("raw_send_hdrinc", Ipv4, Output),
-    ("raw_sendmsg", Ipv4, Output),
-    ("ip_output", Ipv4, Postrouting),
-    ("ip_mc_output", Ipv4, Postrouting),
-    ("br_nf_pre_routing", Ipv4, Prerouting),
-    ("br_nf_post_routing", Ipv4, Postrouting),
-    ("br_nf_forward_ip", Ipv4, Forward),
-    ("br_nf_forward", Ipv4, Forward),
+const CALLERS: &[(&str, Family, Hook)] = &[
+    ("ip_rcv", Ip, Prerouting),
+    ("ip_list_rcv", Ip, Prerouting),
+    ("ip_sublist_rcv", Ip, Prerouting),
+    ("ip_local_deliver", Ip, Input),
+    ("ip_forward", Ip, Forward),
+    ("ipmr_queue_xmit", Ip, Forward),
+    ("ipmr_queue_fwd_xmit", Ip, Forward),
+    ("__ip_local_out", Ip, Output),
+    ("ip_local_out", Ip, Output),
+    ("raw_send_hdrinc", Ip, Output),
+    ("raw_sendmsg", Ip, Output),
+    ("ip_output", Ip, Postrouting),
+    ("ip_mc_output", Ip, Postrouting),
+    ("br_nf_pre_routing", Ip, Prerouting),
+    ("br_nf_post_routing", Ip, Postrouting),
+    ("br_nf_forward_ip", Ip, Forward),
+    ("br_nf_forward", Ip, Forward),
     ("br_nf_forward_arp", Arp, Forward),
-    ("ipv6_rcv", Ipv6, Prerouting),
-    ("ipv6_list_rcv", Ipv6, Prerouting),
-    ("ip6_sublist_rcv", Ipv6, Prerouting),
-    ("br_nf_pre_routing_ipv6", Ipv6, Prerouting),
-    ("ip6_input", Ipv6, Input),
-    ("ip6_mc_input", Ipv6, Input),
-    ("ip6_forward", Ipv6, Forward),
-    ("ip6mr_forward2", Ipv6, Forward),
-    ("__ip6_local_out", Ipv6, Output),
-    ("ip6_local_out", Ipv6, Output),
-    ("ip6_xmit", Ipv6, Output),
-    ("rawv6_send_hdrinc", Ipv6, Output),
-    ("rawv6_sendmsg", Ipv6, Output),
-    ("ndisc_send_skb", Ipv6, Output),
-    ("mld_sendpack", Ipv6, Output),
-    ("igmp6_send", Ipv6, Output),
-    ("ip6_output", Ipv6, Postrouting),
+    ("ipv6_rcv", Ip6, Prerouting),
+    ("ipv6_list_rcv", Ip6, Prerouting),
+    ("ip6_sublist_rcv", Ip6, Prerouting),
+    ("br_nf_pre_routing_ipv6", Ip6, Prerouting),
+    ("ip6_input", Ip6, Input),
+    ("ip6_mc_input", Ip6, Input),
+    ("ip6_forward", Ip6, Forward),
+    ("ip6mr_forward2", Ip6, Forward),
+    ("__ip6_local_out", Ip6, Output),
+    ("ip6_local_out", Ip6, Output),
+    ("ip6_xmit", Ip6, Output),
+    ("rawv6_send_hdrinc", Ip6, Output),
+    ("rawv6_sendmsg", Ip6, Output),
+    ("ndisc_send_skb", Ip6, Output),
+    ("mld_sendpack", Ip6, Output),
+    ("igmp6_send", Ip6, Output),
+    ("ip6_output", Ip6, Postrouting),
     ("arp_rcv", Arp, Input),
     ("arp_xmit", Arp, Output),
     ("br_handle_frame", Bridge, Prerouting),
@@ -143,9 +99,9 @@ const CALLERS: &[(&str, HookFamily, Hook)] = &[
 ];
 
 /// The entries of `nf_tables` for a family, which tell it even where the caller of the hook is not known.
-const ENTRIES: &[(&str, HookFamily)] = &[
-    ("nft_do_chain_ipv4", Ipv4),
-    ("nft_do_chain_ipv6", Ipv6),
+const ENTRIES: &[(&str, Family)] = &[
+    ("nft_do_chain_ipv4", Ip),
+    ("nft_do_chain_ipv6", Ip6),
     ("nft_do_chain_arp", Arp),
     ("nft_do_chain_bridge", Bridge),
     ("nft_do_chain_netdev", Netdev),
@@ -197,20 +153,20 @@ mod tests {
     fn an_nft_rule_is_known_by_its_chain_and_the_hook_by_its_caller() {
         let frames = ["sk_skb_reason_drop", "nft_do_chain", "nft_do_chain_ipv4", "nf_hook_slow", "ip_local_deliver"];
         let found = hook(&frames).expect("a hook");
-        assert_eq!(found, HookPoint { family: Ipv4, hook: Input, engine: Engine::Nft });
+        assert_eq!(found, HookPoint { family: Ip, hook: Input, engine: Engine::Nft });
         assert_eq!(found.to_string(), "INPUT");
     }
 
     #[test]
     fn a_legacy_rule_leaves_no_frame_of_its_own() {
         let found = hook(&["kfree_skb_reason", "nf_hook_slow", "ip_rcv", "__netif_receive_skb_one_core"]);
-        assert_eq!(found, Some(HookPoint { family: Ipv4, hook: Prerouting, engine: Engine::Other }));
+        assert_eq!(found, Some(HookPoint { family: Ip, hook: Prerouting, engine: Engine::Other }));
     }
 
     #[test]
     fn under_a_bridge_the_innermost_hook_counts() {
         let frames = ["nf_hook_slow", "br_nf_forward_ip", "nf_hook_slow", "__br_forward"];
-        assert_eq!(hook(&frames), Some(HookPoint { family: Ipv4, hook: Forward, engine: Engine::Other }));
+        assert_eq!(hook(&frames), Some(HookPoint { family: Ip, hook: Forward, engine: Engine::Other }));
         let frames = ["nft_do_chain", "nft_do_chain_bridge", "nf_hook_slow", "__br_forward"];
         assert_eq!(hook(&frames).map(|found| found.to_string()).as_deref(), Some("bridge FORWARD"));
     }

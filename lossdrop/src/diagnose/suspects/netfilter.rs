@@ -1,0 +1,448 @@
+//! Netfilter: the rule or policy that said drop, or what else in it did.
+
+use std::collections::BTreeMap;
+
+use lossdrop_common::{Event, Facts, L3, Shape};
+
+use super::{Story, Suspect, other};
+use crate::{
+    diagnose::{
+        context::Context,
+        finding::Culprit,
+        group::{Group, Sample},
+    },
+    hook::{Engine, HookPoint, hook},
+    judge::name,
+    knowledge::{Confidence, Kind, Severity, kinds},
+    rules::{
+        self, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place, Undecided, Verdict, What,
+        blame, delete_command,
+    },
+};
+
+pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)> {
+    let kind = group.verdict.kind;
+    let by_rules = [
+        &kinds::NETFILTER_DROP,
+        &kinds::NETFILTER_PMTU_BLACKHOLE,
+        &kinds::NETFILTER_NFQUEUE_NO_LISTENER,
+    ];
+    let Some(point) = group.find(|sample| hook(&sample.frames)).filter(|_| by_rules.contains(&kind)) else {
+        let suspect = other::suspect(&group, context);
+        return vec![(group, suspect)];
+    };
+    if let Some(suspect) = conntrack(&group, point, context) {
+        return vec![(group, suspect)];
+    }
+    let Some(rules) = context.rules.get(&group.key.netns) else {
+        let suspect = nobody(&group, point);
+        return vec![(group, suspect)];
+    };
+    let comparison = Comparison::new(&rules.before, &rules.after);
+    let place = place(point, context);
+    let sampled: Vec<(Vec<Candidate>, u64)> = group
+        .samples
+        .iter()
+        .map(|sample| (comparison.candidates(&place, &packet(sample, point)), 1))
+        .collect();
+    let blame = blame(&sampled, group.count);
+    let whole = blame.culprits.len() + blame.undecided.len() + usize::from(blame.unexplained > 0) == 1;
+    let part = |count: u64, wanted: &dyn Fn(&Candidate) -> bool| {
+        if whole {
+            return Group { count, ..group.clone() };
+        }
+        let own = sampled.iter().zip(&group.samples).filter(|((candidates, _), _)| candidates.iter().any(wanted));
+        group.part(count, own.map(|(_, sample)| sample.clone()))
+    };
+    let mut found = Vec::new();
+    for culprit in &blame.culprits {
+        let own = part(culprit.count, &|candidate| candidate.is(&culprit.candidate));
+        let suspect = rule(&own, culprit, point, context);
+        found.push((own, suspect));
+    }
+    for undecided in &blame.undecided {
+        let own = part(undecided.count, &|candidate| undecided.candidates.iter().any(|one| one.is(candidate)));
+        let suspect = one_of(&own, undecided, point);
+        found.push((own, suspect));
+    }
+    if blame.unexplained > 0 {
+        let own = if whole { group.clone() } else { group.part(blame.unexplained, group.samples.iter().cloned()) };
+        let suspect = nobody(&own, point);
+        found.push((own, suspect));
+    }
+    found
+}
+
+/// What the rules are asked for.
+fn place(point: HookPoint, context: &Context) -> Place {
+    let nft = match point.engine {
+        Engine::Nft => Some(true),
+        // A kernel that frees nft's drops in nft's own code shows so elsewhere in the run; one that does not never does.
+        Engine::Other => context.frees_in_nft.then_some(false),
+        Engine::Queue => None,
+    };
+    Place { family: point.family, hook: point.hook, nft, queued: point.engine == Engine::Queue }
+}
+
+/// What a rule can see of the packet.
+fn packet(sample: &Sample, point: HookPoint) -> Packet {
+    let event = &sample.event;
+    let l3 = L3::from_u8(event.key.l3);
+    let (source, destination) = sample.addresses().unzip();
+    let (source_port, destination_port) = sample.ports().unzip();
+    let byte = |at: usize| sample.packet.get(at).copied();
+    let word = |at: usize| Some(u16::from_be_bytes([byte(at)?, byte(at + 1)?]));
+    let has = |flag: u8| event.flags & flag != 0;
+    let is_ip = matches!(l3, L3::Ipv4 | L3::Ipv6);
+    let (input_device, output_device) = devices(sample, point);
+    Packet {
+        ether_type: Some(event.ethertype),
+        source,
+        destination,
+        protocol: is_ip.then_some(event.key.l4),
+        source_port,
+        destination_port,
+        tcp_flags: has(Event::HAS_TCP_FLAGS).then_some(event.tcp_flags),
+        icmp_type: has(Event::HAS_ICMP).then_some(event.icmp_type),
+        icmp_code: has(Event::HAS_ICMP).then_some(event.icmp_code),
+        length: is_ip.then_some(event.len),
+        ttl: match l3 {
+            L3::Ipv4 => byte(8),
+            L3::Ipv6 => byte(7),
+            L3::Arp | L3::Other => None,
+        },
+        tos: match l3 {
+            L3::Ipv4 => byte(1),
+            L3::Ipv6 => word(0).map(|word| (word >> 4) as u8),
+            L3::Arp | L3::Other => None,
+        },
+        fragment: match l3 {
+            L3::Ipv4 => word(6),
+            L3::Ipv6 | L3::Arp | L3::Other => None,
+        },
+        input_device,
+        output_device,
+        mark: sample.facts.map(|facts| facts.packet.mark),
+        connection: connection(sample, point),
+        reply: connection_info(sample).map(|info| info >= 3),
+        packet_type: sample.facts.map(|facts| facts.packet.pkt_type),
+        arp_operation: (l3 == L3::Arp).then(|| word(6)).flatten(),
+        ether_source: None,
+        ether_destination: None,
+    }
+}
+
+/// The devices that it came in by and is to leave by, as the hook has them.
+fn devices(sample: &Sample, point: HookPoint) -> (Option<String>, Option<String>) {
+    let own = Some(sample.iface()).filter(|name| !name.is_empty());
+    let route = sample.seen().route().map(|route| name(route.name));
+    // Under a bridge, the rules of IP see the bridge rather than its ports.
+    let is_bridged = point.family != Family::Bridge && sample.frames.iter().any(|frame| frame.starts_with("br_nf_"));
+    match (point.hook, point.family) {
+        _ if is_bridged => (None, None),
+        (Hook::Ingress | Hook::Prerouting | Hook::Input, _) => (own, None),
+        (Hook::Forward, Family::Bridge) => (None, own),
+        (Hook::Forward, _) => (own.filter(|_| !sample.has_shape(Shape::NO_DEVICE)), route),
+        (Hook::Output | Hook::Postrouting | Hook::Egress, _) => (None, route.or(own)),
+    }
+}
+
+/// `enum ip_conntrack_info`.
+fn connection_info(sample: &Sample) -> Option<u8> {
+    let facts = sample.facts?;
+    (facts.present & Facts::CONNTRACK != 0).then_some(facts.packet.ctinfo)
+}
+
+fn connection(sample: &Sample, point: HookPoint) -> Option<ConnectionState> {
+    match connection_info(sample) {
+        Some(0 | 3) => Some(ConnectionState::Established),
+        Some(1 | 4) => Some(ConnectionState::Related),
+        Some(2) => Some(ConnectionState::New),
+        Some(7) => Some(ConnectionState::Untracked),
+        Some(_) => None,
+        // Behind conntrack, a packet without a connection is one that it found invalid. Before it, none has one.
+        None => {
+            let behind = matches!(point.hook, Hook::Input | Hook::Forward | Hook::Postrouting);
+            (sample.facts.is_some() && behind).then_some(ConnectionState::Invalid)
+        }
+    }
+}
+
+/// A rule or a policy.
+fn rule<'a>(group: &Group, culprit: &rules::Culprit, point: HookPoint, context: &Context) -> Suspect<'a> {
+    let candidate = culprit.candidate.clone();
+    let kind = kind_of(group.verdict.kind, &candidate, group, context);
+    let by_chance = matches!(candidate.what, What::Rule { by_chance: true, .. });
+    let severity = if by_chance { Severity::Fault } else { kind.severity };
+    let confidence = match culprit.certainty {
+        Certainty::Possible => Confidence::Possible,
+        Certainty::Likely => Confidence::Likely,
+        Certainty::Certain => Confidence::Certain,
+    };
+    let why = culprit.why.clone();
+    let described = describe(&candidate, kind);
+    Suspect::of(group, Some(described), move |group, context| {
+        let story = tell_rule(&candidate, kind, &why, point, group, context);
+        match candidate.delta {
+            Some(delta) => story.number("packets", delta),
+            None => story,
+        }
+    })
+    .kind(kind)
+    .severity(severity)
+    .confidence(confidence)
+}
+
+fn kind_of(verdict: &'static Kind, candidate: &Candidate, group: &Group, context: &Context) -> &'static Kind {
+    if verdict == &kinds::NETFILTER_PMTU_BLACKHOLE {
+        return verdict;
+    }
+    match &candidate.what {
+        What::Policy => &kinds::NETFILTER_POLICY,
+        What::Rule { verdict: Verdict::Queue, .. } => {
+            let state = context.state(group.key.netns);
+            let listened = state.is_some_and(|state| {
+                queue_number(&candidate.text()).is_none_or(|number| {
+                    state.nfqueues.iter().any(|queue| u64::from(queue.number) == number)
+                }) && !state.nfqueues.is_empty()
+            });
+            if listened { &kinds::NETFILTER_NFQUEUE_FULL } else { &kinds::NETFILTER_NFQUEUE_NO_LISTENER }
+        }
+        What::Rule { ct_invalid: true, .. } => &kinds::NETFILTER_CONNTRACK_INVALID,
+        What::Rule { verdict: Verdict::Reject, .. } => &kinds::NETFILTER_REJECT,
+        What::Rule { .. } => &kinds::NETFILTER_RULE,
+    }
+}
+
+/// The queue's number in a rule's text; without one it is 0.
+fn queue_number(text: &str) -> Option<u64> {
+    let mut words = text.split_whitespace().skip_while(|word| !matches!(*word, "queue" | "NFQUEUE"));
+    words.next()?;
+    Some(words.find_map(|word| word.split(['-', ':']).next()?.parse().ok()).unwrap_or(0))
+}
+
+fn describe(candidate: &Candidate, kind: &Kind) -> Culprit {
+    let queue = (kind.slug == "nfqueue-no-listener" || kind.slug == "nfqueue-full")
+        .then(|| queue_number(&candidate.text()))
+        .flatten();
+    let culprit = match (&candidate.what, queue) {
+        (_, Some(number)) => Culprit::new("nfqueue", format!("NFQUEUE {number}")).with("queue", number),
+        (What::Rule { .. }, None) => Culprit::new("rule", candidate.name()),
+        (What::Policy, None) => Culprit::new("chain", candidate.name()),
+    };
+    let culprit = culprit
+        .text(candidate.text())
+        .with("family", candidate.family.name())
+        .with("table", candidate.table.clone())
+        .with("chain", candidate.chain.clone())
+        .with("hook", candidate.hook.name())
+        .with("path", candidate.path.clone());
+    match &candidate.what {
+        What::Rule { position, handle, .. } => culprit.with("position", *position).with("handle", *handle),
+        What::Policy => culprit,
+    }
+}
+
+fn tell_rule(
+    candidate: &Candidate,
+    kind: &'static Kind,
+    why: &str,
+    point: HookPoint,
+    group: &Group,
+    context: &Context,
+) -> Story {
+    let netns = group.key.netns;
+    let name = candidate.name();
+    let jumps = if candidate.path.is_empty() {
+        String::new()
+    } else {
+        format!(" It is reached from {}.", candidate.path.join(", then "))
+    };
+    let counted = match candidate.delta {
+        Some(delta) if delta == group.count => format!(" Its counter rose by {delta}, the same packets."),
+        Some(delta) => format!(" Its counter rose by {delta} meanwhile."),
+        None => " It has no counter.".to_owned(),
+    };
+    let (title, what) = told(candidate, kind, &name);
+    let text = format!("{what} It was met at the hook {point}{}.{jumps}{counted} {}", in_netns(netns, context), other::sentence(why));
+    let (command, effect) = delete_command(candidate);
+    let story = Story::new(title, text);
+    let story = match mtu_of_message(group).filter(|_| kind == &kinds::NETFILTER_PMTU_BLACKHOLE) {
+        Some(mtu) => story.number("mtu", mtu),
+        None => story,
+    };
+    let story = match queue_number(&candidate.text()).filter(|_| kind.slug.starts_with("nfqueue")) {
+        Some(number) => story.number("queue", number),
+        None => story,
+    };
+    story.fix(context.places.exec(netns, &command), effect)
+}
+
+fn in_netns(netns: u32, context: &Context) -> String {
+    context.places.of(netns).replacen(" of", " in", 1)
+}
+
+/// A title, and what the rule does in a sentence.
+fn told(candidate: &Candidate, kind: &'static Kind, name: &str) -> (String, String) {
+    if kind == &kinds::NETFILTER_PMTU_BLACKHOLE {
+        return (
+            "a firewall eats the message that packets are too big".to_owned(),
+            format!(
+                "{name} drops ICMP \"fragmentation needed\" (ICMPv6 \"packet too big\"). Whoever sent the large packets is never told to \
+                 send smaller ones: connections open, then hang as soon as much data flows (a PMTU black hole). Let these messages \
+                 pass."
+            ),
+        );
+    }
+    match &candidate.what {
+        What::Policy => (
+            format!("the policy of {} drops what no rule lets through", candidate.chain),
+            format!("No rule of the chain {} let the packets through, and its policy is drop.", candidate.chain),
+        ),
+        What::Rule { by_chance: true, .. } => (
+            "a rule drops by chance or by rate".to_owned(),
+            "The rule drops only some of the packets that it is about, by chance, rate or quota: \"now and then\" to whoever sends \
+             them."
+                .to_owned(),
+        ),
+        What::Rule { ct_invalid: true, .. } => (
+            "a rule drops what conntrack finds invalid".to_owned(),
+            "The packets belong to no connection that conntrack knows, so a rule on ctstate INVALID drops them: asymmetric routing, a \
+             connection that timed out in conntrack, or segments outside of its window (net.netfilter.nf_conntrack_tcp_be_liberal)."
+                .to_owned(),
+        ),
+        What::Rule { verdict: Verdict::Queue, .. } if kind == &kinds::NETFILTER_NFQUEUE_FULL => (
+            "a program behind NFQUEUE is too slow".to_owned(),
+            "The rule hands the packets to a program, and its queue is full: the program takes too long.".to_owned(),
+        ),
+        What::Rule { verdict: Verdict::Queue, .. } => (
+            "nobody listens on an NFQUEUE".to_owned(),
+            "The rule hands the packets to a program by NFQUEUE, and no program listens on that queue. The option bypass (nft: queue flags \
+             bypass, iptables: --queue-bypass) would let them pass meanwhile."
+                .to_owned(),
+        ),
+        What::Rule { verdict: Verdict::Reject, .. } => (
+            format!("{name} rejects them"),
+            "Somebody set up a rule that refuses these packets and tells the sender so.".to_owned(),
+        ),
+        What::Rule { .. } => (format!("{name} drops them"), "Somebody set up a rule that drops these packets.".to_owned()),
+    }
+}
+
+/// The MTU that an ICMP "fragmentation needed" or ICMPv6 "packet too big" tells.
+fn mtu_of_message(group: &Group) -> Option<u64> {
+    group.find(|sample| {
+        let (at, wide) = if sample.is_ipv6() {
+            (40 + 4, true)
+        } else {
+            (usize::from(sample.packet.first()? & 0x0f) * 4 + 6, false)
+        };
+        let bytes = sample.packet.get(at..)?;
+        Some(if wide {
+            u32::from_be_bytes(*bytes.first_chunk()?).into()
+        } else {
+            u16::from_be_bytes(*bytes.first_chunk()?).into()
+        })
+    })
+}
+
+/// Several rules, of which the facts do not say which.
+fn one_of<'a>(group: &Group, undecided: &Undecided, point: HookPoint) -> Suspect<'a> {
+    let names: Vec<String> = undecided.candidates.iter().map(Candidate::name).collect();
+    let texts: Vec<String> =
+        undecided.candidates.iter().map(|candidate| format!("{}: {}", candidate.name(), candidate.text())).collect();
+    let culprit = Culprit::new("rules", names.join(" or ")).text(texts.join("; "));
+    Suspect::of(group, Some(culprit), move |group, context| {
+        let text = format!(
+            "At the hook {point}{} several rules fit these packets, and neither counters nor conditions tell which of them it was: {}. \
+             Rules with counters would tell.",
+            in_netns(group.key.netns, context),
+            texts.join("; ")
+        );
+        Story::new("one of several rules drops them", text).look(
+            context.places.exec(group.key.netns, "nft -a list ruleset"),
+            "the rules with their handles",
+        )
+    })
+    .confidence(Confidence::Possible)
+}
+
+/// No rule that was read fits.
+fn nobody<'a>(group: &Group, point: HookPoint) -> Suspect<'a> {
+    let culprit = Culprit::new("hook", point.to_string());
+    let kind = group.verdict.kind;
+    Suspect::of(group, Some(culprit), move |group, context| {
+        let complete = context.rules.get(&group.key.netns).is_some_and(|rules| rules.complete);
+        let why = if complete {
+            "No rule or policy that could be read fits the packets: another module of netfilter, or a rule that is gone."
+        } else {
+            "The rules could not all be read (see the notes), so that which one it was stays open."
+        };
+        let text = format!("Netfilter said drop at the hook {point}{}. {why}", in_netns(group.key.netns, context));
+        Story::new(kind.title, text)
+            .look(context.places.exec(group.key.netns, "nft -a list ruleset"), "the rules of nft and iptables-nft")
+            .look(context.places.exec(group.key.netns, "iptables-legacy-save -c"), "the legacy rules and their counts")
+    })
+    .confidence(Confidence::Likely)
+}
+
+/// A table of connections that is full: never blamed unless the kernel counted so.
+fn conntrack<'a>(group: &Group, point: HookPoint, context: &Context) -> Option<Suspect<'a>> {
+    let netns = group.key.netns;
+    let at_entry = matches!(point.hook, Hook::Prerouting | Hook::Output);
+    if point.engine != Engine::Other || !at_entry {
+        return None;
+    }
+    let (before, after) = (context.before.netns.get(&netns)?, context.after.netns.get(&netns)?);
+    let (before, after) = (before.conntrack.as_ref()?, after.conntrack.as_ref()?);
+    let refused = after.stat("drop").saturating_sub(before.stat("drop"));
+    // Legacy rules at the same hook count for themselves; what they explain is theirs.
+    if refused == 0 || refused < group.count || after.count.max(before.count) < after.max {
+        return None;
+    }
+    let (entries, max) = (after.count.max(before.count), after.max);
+    let culprit = Culprit::new("conntrack", "conntrack table").text(format!("{entries} of {max}"));
+    let suspect = Suspect::of(group, Some(culprit), move |group, context| {
+        let text = format!(
+            "The table of connections{} is full: {entries} of {max} (nf_conntrack_max). Whatever would begin a new connection is dropped; \
+             those that are open go on. Many short connections, long timeouts or a flood fill it.",
+            in_netns(group.key.netns, context)
+        );
+        let wanted = max.saturating_mul(4).max(65_536);
+        Story::new("conntrack's table is full", text)
+            .number("entries", entries)
+            .number("max", max)
+            .number("refused", refused)
+            .fix(
+                Some(format!("sysctl -w net.netfilter.nf_conntrack_max={wanted}")),
+                "more connections, about 320 bytes of memory each; to be typed in the host's namespace, and holds for all",
+            )
+            .look(context.places.exec(group.key.netns, "conntrack -S"), "drop and early_drop for each CPU")
+    });
+    Some(suspect.kind(&kinds::NETFILTER_CONNTRACK_FULL).confidence(Confidence::Certain))
+}
+
+/// How many drops each hook saw of nft's own code: whether the kernel frees there at all.
+pub(in crate::diagnose) fn frees_in_nft(groups: &[Group]) -> bool {
+    let mut engines: BTreeMap<bool, u64> = BTreeMap::new();
+    for sample in groups.iter().flat_map(|group| &group.samples) {
+        if let Some(point) = hook(&sample.frames) {
+            *engines.entry(point.engine == Engine::Nft).or_default() += 1;
+        }
+    }
+    engines.contains_key(&true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_known_by_the_number_in_the_rule() {
+        assert_eq!(queue_number("-A INPUT -p udp -j NFQUEUE --queue-num 3"), Some(3));
+        assert_eq!(queue_number("udp dport 9 queue to 7"), Some(7));
+        assert_eq!(queue_number("udp dport 9 queue flags bypass to 2-5"), Some(2));
+        assert_eq!(queue_number("-j NFQUEUE"), Some(0));
+        assert_eq!(queue_number("udp dport 9 drop"), None);
+    }
+}
