@@ -17,6 +17,7 @@ pub mod output;
 pub mod owners;
 pub mod reasons;
 pub mod resolve;
+pub mod rules;
 pub mod sanitize;
 pub mod source;
 pub mod symbols;
