@@ -43,6 +43,16 @@ pub struct Kind {
     pub fixes: &'static [&'static str],
 }
 
+impl Kind {
+    /// For a column: `mtu veth-peer`.
+    pub fn words(&self) -> String {
+        match self.class {
+            Class::Unknown => self.slug.to_owned(),
+            class => format!("{class} {}", self.slug),
+        }
+    }
+}
+
 impl std::fmt::Display for Kind {
     /// `mtu/veth-peer`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
