@@ -51,21 +51,48 @@ impl Counters {
 pub struct Accounting {
     pub seen: u64,
     pub shown: u64,
-    /// Counted under their key, not shown: benign noise, details over the ration, details behind `--count`.
+    /// Counted under their key, not shown: benign noise, what was not selected, details over the ration, details
+    /// behind `--count`.
     pub suppressed: u64,
     pub filtered: u64,
     pub lost: u64,
     /// Of `suppressed`: benign noise.
     pub benign: u64,
+    /// Of `suppressed`: what a selection by cause or severity refused.
+    pub unselected: u64,
+}
+
+/// What is to become of a key's drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Shown,
+    /// Hidden as benign noise.
+    Benign,
+    /// Refused by the selection.
+    Unselected,
 }
 
 impl Accounting {
-    /// Balances the final counters against what was shown; `hidden` tells the keys whose drops are not to be shown.
-    pub fn balance(counters: &Counters, shown: u64, mut hidden: impl FnMut(&DropKey) -> bool) -> Self {
+    /// Balances the final counters against what was shown and what was refused of the details that came. `fate` tells
+    /// of the others, which were only counted.
+    pub fn balance(
+        counters: &Counters,
+        shown: u64,
+        refused: u64,
+        mut fate: impl FnMut(&DropKey) -> Fate,
+    ) -> Self {
         let Counters { seen, filtered, lost, ref rows, other: _ } = *counters;
         let suppressed = seen.saturating_sub(filtered + lost + shown);
-        let benign = rows.iter().filter(|(key, _)| hidden(key)).map(|(_, row)| row.count - row.lost).sum();
-        Self { seen, shown, suppressed, filtered, lost, benign }
+        let (mut benign, mut unselected) = (0, refused);
+        for (key, row) in rows {
+            let told = row.count.saturating_sub(row.lost);
+            match fate(key) {
+                Fate::Shown => {}
+                Fate::Benign => benign += told,
+                Fate::Unselected => unselected += told.saturating_sub(row.sent),
+            }
+        }
+        Self { seen, shown, suppressed, filtered, lost, benign, unselected }
     }
 
     /// Whether the books balance. They do, unless lossdrop itself is wrong.
@@ -76,7 +103,7 @@ impl Accounting {
 
 impl std::fmt::Display for Accounting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { seen, shown, suppressed, filtered, lost, benign: _ } = self;
+        let Self { seen, shown, suppressed, filtered, lost, benign: _, unselected: _ } = self;
         write!(f, "seen {seen} = shown {shown} + suppressed {suppressed} + filtered {filtered} + lost {lost}")
     }
 }
@@ -95,18 +122,30 @@ mod tests {
         counters.rows.insert(key(1), Row { count: 593, sent: 20, lost: 3 });
         counters.rows.insert(key(2), Row { count: 300, sent: 20, lost: 4 });
         counters.add_missed(5);
-        let books = Accounting::balance(&counters, 17, |key| key.location == 2);
-        assert_eq!(
-            books,
-            Accounting { seen: 1005, shown: 17, suppressed: 876, filtered: 100, lost: 12, benign: 296 }
-        );
+        counters.seen += 50;
+        counters.rows.insert(key(3), Row { count: 50, sent: 20, lost: 0 });
+        let books = Accounting::balance(&counters, 17, 20, |key| match key.location {
+            1 => Fate::Shown,
+            2 => Fate::Benign,
+            _ => Fate::Unselected,
+        });
+        let expected = Accounting {
+            seen: 1055,
+            shown: 17,
+            suppressed: 926,
+            filtered: 100,
+            lost: 12,
+            benign: 296,
+            unselected: 50,
+        };
+        assert_eq!(books, expected);
         assert!(books.holds());
     }
 
     #[test]
     fn books_that_show_more_than_was_seen_do_not_hold() {
         let counters = Counters { seen: 1, ..Counters::default() };
-        assert!(!Accounting::balance(&counters, 2, |_| false).holds());
+        assert!(!Accounting::balance(&counters, 2, 0, |_| Fate::Shown).holds());
     }
 
     proptest::proptest! {
@@ -118,19 +157,24 @@ mod tests {
         ) {
             let mut counters = Counters { seen: filtered + other, filtered, ..Counters::default() };
             counters.other.count = other;
-            let mut sent_and_wanted = 0;
+            let (mut sent_and_wanted, mut refused) = (0, 0);
             for (location, (sent, lost, rationed)) in (0..).zip(rows) {
                 let count = sent + lost + rationed;
                 counters.rows.insert(key(location), Row { count, sent, lost });
                 counters.seen += count;
                 counters.lost += lost;
-                sent_and_wanted += if location % 2 == 0 { sent } else { 0 };
+                sent_and_wanted += if location % 3 == 0 { sent } else { 0 };
+                refused += if location % 3 == 1 { sent } else { 0 };
             }
             counters.add_missed(missed);
             let shown = sent_and_wanted * shown_part / 100;
-            let books = Accounting::balance(&counters, shown, |key| key.location % 2 == 1);
+            let books = Accounting::balance(&counters, shown, refused, |key| match key.location % 3 {
+                0 => Fate::Shown,
+                1 => Fate::Unselected,
+                _ => Fate::Benign,
+            });
             proptest::prop_assert!(books.holds());
-            proptest::prop_assert!(books.benign <= books.suppressed);
+            proptest::prop_assert!(books.benign + books.unselected <= books.suppressed);
             proptest::prop_assert_eq!((books.shown, books.filtered), (shown, filtered));
         }
     }

@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use clap::{Parser, Subcommand};
 use lossdrop_common::{Attach, MAX_SNAPLEN};
 
-use crate::filter::FilterArgs;
+use crate::{filter::FilterArgs, select::Selection};
 
 /// Says for every packet that the Linux kernel drops: which, where, why, and whose.
 ///
@@ -73,9 +73,18 @@ pub struct TraceArgs {
     /// How to attach to the kernel; by default, the best that it allows
     #[arg(long, value_name = "HOW", help_heading = "Tuning")]
     pub attach: Option<AttachArg>,
-    // Last: its heading would hold for what follows.
+    // Last: their headings would hold for what follows.
+    #[command(flatten)]
+    pub selection: Selection,
     #[command(flatten)]
     pub filter: FilterArgs,
+}
+
+impl TraceArgs {
+    /// Benign noise was asked for, by `--all` or by its name.
+    pub fn shows_benign(&self) -> bool {
+        self.all || self.selection.names_benign()
+    }
 }
 
 /// A way to attach, as typed.
@@ -225,7 +234,7 @@ mod tests {
         let args = trace(
             "--port 80 --sport 1-9 --dport 443 --host 10.0.0.1 --src 10.0.0.0/8 --dst ::1 --proto udp --iface eth0 \
              --netns host --reason NO_SOCKET --all --stack --snaplen 64 --json --count 5 --duration 1.5s \
-             --rate unlimited --buffer 64K --keys 1 --attach raw-tp",
+             --rate unlimited --buffer 64K --keys 1 --attach raw-tp --cause mtu --cause socket/rcvbuf --severity fault",
         )
         .expect("all of them");
         assert_eq!(
@@ -239,6 +248,7 @@ mod tests {
         assert_eq!((args.buffer, args.keys), (BufferSize(65536), Keys(1)));
         assert_eq!(args.attach.map(Attach::from), Some(Attach::RawTracepoint));
         assert_eq!(trace("--attach tp-btf").expect("known").attach.map(Attach::from), Some(Attach::TpBtf));
+        assert_eq!(args.selection.to_string(), "cause mtu, cause socket/rcvbuf, severity fault");
         assert!(trace("--hex").expect("known").hex);
     }
 
@@ -265,6 +275,8 @@ mod tests {
             "--attach kprobe",
             "--port 70000",
             "--json yes",
+            "--cause nothing",
+            "--severity bad",
             "eth0",
         ] {
             assert!(trace(args).is_err(), "{args}");

@@ -119,7 +119,8 @@ async fn trace_with<O: crate::output::Output>(
         }
     };
     let limits = Limits {
-        all: args.all,
+        all: args.shows_benign(),
+        selection: args.selection.clone(),
         rate: args.rate.0,
         count: args.count,
         duration: args.duration.map(|cli::Span(duration)| duration),
@@ -141,14 +142,19 @@ fn own_stdout() -> std::io::Result<OwnedFd> {
     std::os::fd::AsFd::as_fd(&stdout()).try_clone_to_owned()
 }
 
-/// `Linux 6.18.44 through tp_btf; filter: port 80; benign drops hidden (--all shows them)`.
+/// `Linux 6.18.44 through tp_btf; filter: port 80; only cause mtu; benign drops hidden (--all shows them)`.
 fn headline(args: &TraceArgs, facts: &KernelFacts, kernel: &Kernel) -> String {
-    let noise = if args.all { "benign drops shown" } else { "benign drops hidden (--all shows them)" };
+    let noise =
+        if args.shows_benign() { "benign drops shown" } else { "benign drops hidden (--all shows them)" };
     let how = match kernel.attach {
         lossdrop_common::Attach::TpBtf => "tp_btf",
         lossdrop_common::Attach::RawTracepoint => "raw_tracepoint",
     };
-    format!("Linux {} through {how}; filter: {}; {noise}", facts.release, args.filter)
+    let selection = match &args.selection {
+        everything if everything.is_everything() => String::new(),
+        selection => format!("; only {selection}"),
+    };
+    format!("Linux {} through {how}; filter: {}{selection}; {noise}", facts.release, args.filter)
 }
 
 /// The kernel program while it runs.

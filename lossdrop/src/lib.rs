@@ -19,10 +19,12 @@ pub mod reasons;
 pub mod resolve;
 pub mod rules;
 pub mod sanitize;
+pub mod select;
 pub mod source;
 pub mod symbols;
 #[cfg(test)]
 mod testing;
 pub mod trace;
+pub mod verdict;
 
 pub use commands::run;

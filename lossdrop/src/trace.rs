@@ -11,25 +11,30 @@ use std::{
 };
 
 use log::{debug, info, warn};
-use lossdrop_common::{DropKey, counters::refill, event::bytes_of};
+use lossdrop_common::{DropKey, Event, counters::refill, event::bytes_of};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::{
-    accounting::{Accounting, Counters},
+    accounting::{Accounting, Counters, Fate},
     decode::{Decoded, Layout},
-    describe::Describer,
+    describe::{Described, Describer},
     error::{Error, Result},
+    knowledge::{Kind, Severity},
     output::{DropView, Group, Output, Summary},
     resolve::Resolver,
     sanitize::sanitize_bytes,
+    select::Selection,
     source::{Batch, Source},
+    verdict::Verdict,
 };
 
 /// What is shown, and when it ends.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Limits {
     /// Show benign noise, too.
     pub all: bool,
+    /// Show only these verdicts.
+    pub selection: Selection,
     /// Lines a second for each key; `None` for no limit. The kernel rations each CPU; this holds for all together.
     pub rate: Option<u32>,
     /// End after so many lines.
@@ -60,6 +65,8 @@ pub struct Pipeline<O> {
     layout: Layout,
     limits: Limits,
     shown: u64,
+    /// Details that the selection refused.
+    refused: u64,
     buckets: HashMap<DropKey, (u32, u64)>,
     /// `CLOCK_REALTIME` less `CLOCK_MONOTONIC`.
     clock_offset_ns: i128,
@@ -74,6 +81,7 @@ impl<O: Output> Pipeline<O> {
             layout,
             limits,
             shown: 0,
+            refused: 0,
             buckets: HashMap::new(),
             clock_offset_ns: clock_offset_ns(),
         }
@@ -90,27 +98,41 @@ impl<O: Output> Pipeline<O> {
         let mut events = Vec::with_capacity(batch.len());
         for bytes in batch.iter() {
             match self.layout.decode(bytes) {
-                Ok(decoded) if self.is_wanted(&decoded) => events.push(decoded),
-                Ok(_) => {}
+                Ok(decoded) => events.extend(self.judge(&decoded).map(|verdict| (decoded, verdict))),
                 Err(error) => warn!("{error}"),
             }
         }
         self.resolver
-            .prepare(events.iter().map(|decoded| (decoded.event.key.netns, decoded.event.socket_ino)))
+            .prepare(events.iter().map(|(decoded, _)| (decoded.event.key.netns, decoded.event.socket_ino)))
             .await;
-        for decoded in &events {
+        for (decoded, verdict) in &events {
             if self.is_full() {
                 break;
             }
-            self.show(decoded, out);
+            self.show(decoded, verdict, out);
         }
     }
 
-    fn is_wanted(&mut self, decoded: &Decoded<'_>) -> bool {
+    /// The verdict on a drop that is to be shown.
+    fn judge(&mut self, decoded: &Decoded<'_>) -> Option<Verdict> {
         let event = &decoded.event;
-        if !self.limits.all && self.describer.describe(&event.key).benign() {
-            return false;
+        let described = self.describer.describe(&event.key);
+        if self.hides(&described) {
+            return None;
         }
+        let verdict = Verdict::of(&described);
+        if !self.limits.selection.takes(&verdict) {
+            self.refused += 1;
+            return None;
+        }
+        self.is_within_ration(event).then_some(verdict)
+    }
+
+    fn hides(&self, described: &Described) -> bool {
+        !self.limits.all && described.benign()
+    }
+
+    fn is_within_ration(&mut self, event: &Event) -> bool {
         let Some(rate) = self.limits.rate else { return true };
         if self.buckets.len() >= BUCKETS_AT_MOST {
             self.buckets.clear();
@@ -124,7 +146,7 @@ impl<O: Output> Pipeline<O> {
         wanted
     }
 
-    fn show(&mut self, decoded: &Decoded<'_>, out: &mut Vec<u8>) {
+    fn show(&mut self, decoded: &Decoded<'_>, verdict: &Verdict, out: &mut Vec<u8>) {
         let event = &decoded.event;
         let described = self.describer.describe(&event.key);
         let ifname = bytes_of(event.ifname);
@@ -133,6 +155,7 @@ impl<O: Output> Pipeline<O> {
             event,
             unix_ns: i128::from(event.ktime_ns) + self.clock_offset_ns,
             described: &described,
+            verdict,
             netns: self.resolver.netns(event.key.netns),
             iface: &sanitize_bytes(&ifname),
             owner: self.resolver.owner(event.socket_ino),
@@ -143,24 +166,34 @@ impl<O: Output> Pipeline<O> {
         self.shown += 1;
     }
 
+    /// What becomes of drops that are only counted.
+    fn fate(&mut self, key: &DropKey) -> Fate {
+        let described = self.describer.describe(key);
+        if self.hides(&described) {
+            Fate::Benign
+        } else if self.limits.selection.takes(&Verdict::of(&described)) {
+            Fate::Shown
+        } else {
+            Fate::Unselected
+        }
+    }
+
     /// Balances the books and writes the summary.
     pub fn finish(&mut self, counters: &Counters, elapsed: Duration, out: &mut Vec<u8>) -> Accounting {
-        let hide_benign = !self.limits.all;
-        let accounting = Accounting::balance(counters, self.shown, |key| {
-            hide_benign && self.describer.describe(key).benign()
-        });
-        let mut groups: HashMap<(Option<String>, String, bool), Group> = HashMap::new();
+        let (shown, refused) = (self.shown, self.refused);
+        let accounting = Accounting::balance(counters, shown, refused, |key| self.fate(key));
+        let mut groups: HashMap<(Option<String>, String, &Kind, Severity), Group> = HashMap::new();
         for (key, row) in &counters.rows {
             let described = self.describer.describe(key);
             let symbol = described.symbol.clone().unwrap_or_else(|| described.location.clone());
             groups
-                .entry((described.reason.clone(), symbol.clone(), described.benign()))
+                .entry((described.reason.clone(), symbol.clone(), described.kind, described.severity))
                 .or_insert_with(|| Group {
                     reason: described.reason.clone(),
                     symbol,
-                    class: described.class(),
+                    kind: described.kind,
+                    severity: described.severity,
                     meaning: described.meaning,
-                    benign: described.benign(),
                     count: 0,
                 })
                 .count += row.count;

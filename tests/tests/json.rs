@@ -35,8 +35,12 @@ fn has(value: &Value, fields: &[(&str, Check)]) -> bool {
         && fields.iter().all(|(name, check)| value.get(name).is_some_and(check))
 }
 
+fn is_severity(value: &Value) -> bool {
+    ["benign", "policy", "capacity", "fault"].contains(&value.as_str().unwrap_or_default())
+}
+
 /// The fields of a drop. `stack` comes on request; `packet` goes on request, and where there is none.
-const FIELDS: [(&str, Check); 24] = [
+const FIELDS: [(&str, Check); 29] = [
     ("type", |value| value == "drop"),
     ("ts", Value::is_string),
     ("reason", Value::is_string),
@@ -44,6 +48,11 @@ const FIELDS: [(&str, Check); 24] = [
     ("symbol", Value::is_string),
     ("class", Value::is_string),
     ("benign", Value::is_boolean),
+    ("cause", Value::is_string),
+    ("kind", |value| value.as_str().is_some_and(|kind| kind.contains('/'))),
+    ("severity", is_severity),
+    ("confidence", |value| ["possible", "likely", "certain"].contains(&value.as_str().unwrap_or_default())),
+    ("evidence", |value| value.as_array().is_some_and(|all| all.iter().all(Value::is_string))),
     ("netns", |value| {
         is_null_or(value, |value| {
             has(value, &[("inum", Value::is_u64), ("name", |name| is_null_or(name, Value::is_string))])
@@ -75,7 +84,7 @@ const FIELDS: [(&str, Check); 24] = [
     ("packet", Value::is_string),
 ];
 
-const SUMMARY: [(&str, Check); 10] = [
+const SUMMARY: [(&str, Check); 11] = [
     ("type", |value| value == "summary"),
     ("seen", Value::is_u64),
     ("shown", Value::is_u64),
@@ -83,16 +92,19 @@ const SUMMARY: [(&str, Check); 10] = [
     ("filtered", Value::is_u64),
     ("lost", Value::is_u64),
     ("suppressed_benign", Value::is_u64),
+    ("suppressed_unselected", Value::is_u64),
     ("duration_s", |value| value.as_f64().is_some_and(|seconds| seconds > 0.0)),
     ("other", Value::is_u64),
     ("groups", |value| value.as_array().is_some_and(|groups| groups.iter().all(|group| has(group, &GROUP)))),
 ];
 
-const GROUP: [(&str, Check); 5] = [
+const GROUP: [(&str, Check); 7] = [
     ("reason", Value::is_string),
     ("symbol", Value::is_string),
     ("class", Value::is_string),
     ("benign", Value::is_boolean),
+    ("kind", Value::is_string),
+    ("severity", is_severity),
     ("count", Value::is_u64),
 ];
 

@@ -33,7 +33,7 @@ fn lines_stand_in_columns_under_their_titles() -> Result<()> {
     }
     running.wait_for("eight drops", |lines| lines.len() >= 9)?;
     let output = running.stop()?;
-    let titles = ["TIME", "REASON", "WHERE", "NETNS", "DEV", "PACKET"];
+    let titles = ["TIME", "CAUSE", "REASON", "WHERE", "NETNS", "DEV", "PACKET"];
     let header = columns(&output.stdout[0], &titles)?;
     ensure!(header.is_sorted() && header[0] == 0, "{}", output.stdout[0]);
 
@@ -41,8 +41,8 @@ fn lines_stand_in_columns_under_their_titles() -> Result<()> {
     for line in &output.stdout[1..9] {
         // The name of the namespace may come late.
         let netns = if line.contains(&inum) { &inum } else { pair.server.name() };
-        let at = columns(line, &["NETFILTER_DROP", "nft_do_chain+0x", netns, " eth0 "])?;
-        ensure!(at[..3] == header[1..4] && at[3] > at[2] + netns.len(), "{line}");
+        let at = columns(line, &["netfilter drop", "NETFILTER_DROP", "nft_do_chain+0x", netns, " eth0 "])?;
+        ensure!(at[..4] == header[1..5] && at[4] > at[3] + netns.len(), "{line}");
         let (time, rest) = line.split_at(header[1]);
         let form: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
         ensure!(form == "00:00:00.000  ", "{time:?}");
@@ -79,9 +79,10 @@ fn the_summary_names_each_kind_and_balances_the_books() -> Result<()> {
     let output = running.stop()?;
     let summary: Vec<_> = output.stdout.iter().skip_while(|line| !line.is_empty()).skip(1).collect();
     ensure!(summary[0].starts_with("1,503 drops in ") && summary[0].ends_with(" s"), "{summary:#?}");
-    let row = |index: usize| summary[index].split_whitespace().take(3).collect::<Vec<_>>();
-    ensure!(row(1) == ["1,500", "NETFILTER_DROP", "nft_do_chain"], "the most frequent first: {summary:#?}");
-    ensure!(row(2)[..2] == ["3", "NO_SOCKET"], "{summary:#?}");
+    let row = |index: usize| summary[index].split_whitespace().take(5).collect::<Vec<_>>();
+    let most = ["1,500", "netfilter", "drop", "NETFILTER_DROP", "nft_do_chain"];
+    ensure!(row(1) == most, "the most frequent first: {summary:#?}");
+    ensure!(row(2)[..4] == ["3", "socket", "closed-port", "NO_SOCKET"], "{summary:#?}");
 
     let books = summary.iter().find_map(|line| line.strip_prefix("seen ")).context("no books")?;
     let (seen, rest) = books.split_once(" = shown ").context("no shown")?;
@@ -169,10 +170,11 @@ fn on_a_terminal(prepare: impl FnOnce(&mut Command)) -> Result<String> {
 #[test]
 fn a_terminal_gets_colours() -> Result<()> {
     let screen = on_a_terminal(|_| {})?;
-    // The reason is in a colour, and every style ends before the line does.
+    // The cause is in a colour, and every style ends before the line does.
     let drop = screen.lines().find(|line| line.contains(":9999")).context("no drop")?;
-    let at = drop.find("NO_SOCKET").with_context(|| format!("{drop:?}"))?;
-    ensure!(drop[..at].ends_with('m') && drop[at..].starts_with("NO_SOCKET\x1b[0m"), "{drop:?}");
+    let at = drop.find("socket closed-port").with_context(|| format!("{drop:?}"))?;
+    ensure!(drop[..at].ends_with("\x1b[31m"), "{drop:?}");
+    ensure!(drop[at..].starts_with("socket closed-port\x1b[0m"), "{drop:?}");
     let styles = screen.matches(ESCAPE).count();
     ensure!(styles > 4 && screen.matches("\x1b[0m").count() == styles / 2, "{screen:?}");
     Ok(())

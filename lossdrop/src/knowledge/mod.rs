@@ -16,7 +16,7 @@ mod subsystems;
 
 pub use class::{Class, Condition, Noise};
 pub use classify::{Classified, classify, location, reason};
-pub use kinds::{KINDS, Kind};
+pub use kinds::{KINDS, Kind, kind};
 pub use locations::{Applies, LOCATIONS, Location};
 pub use reasons::{REASONS, Reason};
 pub use severity::{Confidence, Severity};

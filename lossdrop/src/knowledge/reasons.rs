@@ -9,7 +9,7 @@ use super::{Confidence, Kind, Noise, Severity};
 pub struct Reason {
     /// Without `SKB_DROP_REASON_`; a subsystem's as its enumerator is spelled.
     pub name: &'static str,
-    /// [`kinds::UNKNOWN_UNKNOWN`] only where the location decides.
+    /// [`UNKNOWN_UNKNOWN`](super::kinds::UNKNOWN_UNKNOWN) only where the location decides.
     pub kind: &'static Kind,
     /// Of a drop that is no noise.
     pub severity: Severity,

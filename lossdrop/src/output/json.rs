@@ -26,6 +26,11 @@ struct DropLine<'a> {
     symbol: Option<&'a str>,
     class: &'static str,
     benign: bool,
+    cause: &'static str,
+    kind: &'a str,
+    severity: &'static str,
+    confidence: &'static str,
+    evidence: &'a [String],
     netns: Option<Netns<'a>>,
     iface: Option<Interface<'a>>,
     l3: Option<&'a str>,
@@ -79,12 +84,21 @@ struct AccountingFields {
     filtered: u64,
     lost: u64,
     suppressed_benign: u64,
+    suppressed_unselected: u64,
 }
 
 impl From<Accounting> for AccountingFields {
     fn from(accounting: Accounting) -> Self {
-        let Accounting { seen, shown, suppressed, filtered, lost, benign } = accounting;
-        Self { seen, shown, suppressed, filtered, lost, suppressed_benign: benign }
+        let Accounting { seen, shown, suppressed, filtered, lost, benign, unselected } = accounting;
+        Self {
+            seen,
+            shown,
+            suppressed,
+            filtered,
+            lost,
+            suppressed_benign: benign,
+            suppressed_unselected: unselected,
+        }
     }
 }
 
@@ -94,6 +108,8 @@ struct GroupFields<'a> {
     symbol: &'a str,
     class: &'static str,
     benign: bool,
+    kind: String,
+    severity: &'static str,
     count: u64,
 }
 
@@ -126,7 +142,7 @@ impl Output for Json {
     fn begin(&mut self, _out: &mut Vec<u8>) {}
 
     fn drop(&mut self, drop: &DropView<'_>, out: &mut Vec<u8>) {
-        let event = drop.event;
+        let (event, verdict) = (drop.event, drop.verdict);
         let (src_ip, dst_ip) = packet::addresses(event).unzip();
         let (src_port, dst_port) = packet::ports(event).unzip();
         let has_tcp_flags = event.flags & Event::HAS_TCP_FLAGS != 0;
@@ -140,6 +156,11 @@ impl Output for Json {
                 symbol: drop.described.symbol.as_deref(),
                 class: drop.described.class().as_str(),
                 benign: drop.described.benign(),
+                cause: verdict.kind.class.as_str(),
+                kind: &verdict.kind.to_string(),
+                severity: verdict.severity.as_str(),
+                confidence: verdict.confidence.as_str(),
+                evidence: &verdict.evidence,
                 netns: (event.key.netns != 0).then_some(Netns { inum: event.key.netns, name: drop.netns }),
                 iface: (event.key.ifindex != 0).then_some(Interface {
                     index: event.key.ifindex,
@@ -171,8 +192,10 @@ impl Output for Json {
         let groups = summary.groups.iter().map(|group| GroupFields {
             reason: group.reason.as_deref(),
             symbol: &group.symbol,
-            class: group.class.as_str(),
-            benign: group.benign,
+            class: group.kind.class.as_str(),
+            benign: group.benign(),
+            kind: group.kind.to_string(),
+            severity: group.severity.as_str(),
             count: group.count,
         });
         line(

@@ -8,7 +8,13 @@ use std::time::Duration;
 
 use lossdrop_common::Event;
 
-use crate::{accounting::Accounting, describe::Described, knowledge::Class, owners::Owner};
+use crate::{
+    accounting::Accounting,
+    describe::Described,
+    knowledge::{Kind, Severity},
+    owners::Owner,
+    verdict::Verdict,
+};
 
 /// A drop with everything that is known of it.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +23,7 @@ pub struct DropView<'a> {
     /// Nanoseconds since 1970, UTC.
     pub unix_ns: i128,
     pub described: &'a Described,
+    pub verdict: &'a Verdict,
     /// The namespace's name, if something leads there.
     pub netns: Option<&'a str>,
     /// Empty for no device.
@@ -28,15 +35,21 @@ pub struct DropView<'a> {
     pub packet: &'a [u8],
 }
 
-/// Drops of one reason at one location.
+/// Drops of one reason and cause at one location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     pub reason: Option<String>,
     pub symbol: String,
-    pub class: Class,
+    pub kind: &'static Kind,
+    pub severity: Severity,
     pub meaning: &'static str,
-    pub benign: bool,
     pub count: u64,
+}
+
+impl Group {
+    pub fn benign(&self) -> bool {
+        self.severity == Severity::Benign
+    }
 }
 
 /// How a run went.

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use lossdrop_common::{DropKey, L3, Shape};
 
 use super::{json::Json, text::Text, *};
+use crate::knowledge::kinds;
 use crate::testing::{self, address, fault, ipv4, name, noise, packet as event};
 
 /// 2026-01-02T03:04:05.678901234Z.
@@ -66,10 +67,12 @@ fn rendered(output: &mut impl Output, events: &[Event], beside: &Beside<'_>) -> 
     output.begin(&mut out);
     for (event, index) in events.iter().zip(0..) {
         let ifname = lossdrop_common::event::bytes_of(event.ifname);
+        let described = describer.describe(&event.key);
         let view = DropView {
             event,
             unix_ns: TIME + index * 1_000_000,
-            described: &describer.describe(&event.key),
+            described: &described,
+            verdict: &Verdict::of(&described),
             netns: (event.key.netns > 100).then_some("web"),
             iface: &crate::sanitize::sanitize_bytes(&ifname),
             owner: beside.owner,
@@ -125,6 +128,7 @@ fn a_long_name_widens_its_column_for_the_lines_that_follow_up_to_a_limit() {
             event: &fault(),
             unix_ns: TIME,
             described,
+            verdict: &Verdict::of(described),
             netns: None,
             iface: "",
             owner: None,
@@ -134,7 +138,7 @@ fn a_long_name_widens_its_column_for_the_lines_that_follow_up_to_a_limit() {
         text.drop(&view, &mut out);
     }
     let last = readable(out).lines().nth(1).expect("two lines").to_owned();
-    assert_eq!(last.find("nf_hook_slow"), Some(12 + 2 + 40 + 2), "{last}");
+    assert_eq!(last.find("nf_hook_slow"), Some(12 + 2 + 18 + 2 + 40 + 2), "{last}");
 }
 
 #[test]
@@ -214,16 +218,16 @@ fn group(index: u64, benign: bool) -> Group {
     Group {
         reason: (index != 2).then(|| format!("REASON_{index}")),
         symbol: format!("function_{index}"),
-        class: if benign { Class::Housekeeping } else { Class::Netfilter },
+        kind: if benign { &kinds::HOUSEKEEPING_CLOSING } else { &kinds::NETFILTER_DROP },
+        severity: if benign { Severity::Benign } else { Severity::Policy },
         meaning: "what it means",
-        benign,
         count: 1_234_567 / (index + 1),
     }
 }
 
-fn summary(books: [u64; 6], groups: Vec<Group>, other: u64) -> Summary {
-    let [seen, shown, suppressed, filtered, lost, benign] = books;
-    let accounting = Accounting { seen, shown, suppressed, filtered, lost, benign };
+fn summary(books: [u64; 7], groups: Vec<Group>, other: u64) -> Summary {
+    let [seen, shown, suppressed, filtered, lost, benign, unselected] = books;
+    let accounting = Accounting { seen, shown, suppressed, filtered, lost, benign, unselected };
     assert!(accounting.holds());
     Summary { accounting, elapsed: Duration::from_millis(9240), groups, other }
 }
@@ -237,12 +241,13 @@ fn ended(output: &mut impl Output, summary: &Summary) -> String {
 #[test]
 fn the_summary_balances_the_books_in_every_case() {
     let cases = [
-        ("no drops", summary([0; 6], vec![], 0)),
-        ("one drop", summary([1, 1, 0, 0, 0, 0], vec![Group { count: 1, ..group(0, false) }], 0)),
-        ("benign only", summary([617_283, 0, 617_283, 0, 0, 617_283], vec![group(1, true)], 0)),
-        ("filtered", summary([1000, 0, 0, 1000, 0, 0], vec![], 0)),
-        ("lost", summary([411_522, 20, 411_502 - 7, 0, 7, 0], vec![group(2, false)], 0)),
-        ("other", summary([1_234_667, 5, 1_234_662, 0, 0, 0], vec![group(0, false)], 100)),
+        ("no drops", summary([0; 7], vec![], 0)),
+        ("one drop", summary([1, 1, 0, 0, 0, 0, 0], vec![Group { count: 1, ..group(0, false) }], 0)),
+        ("benign only", summary([617_283, 0, 617_283, 0, 0, 617_283, 0], vec![group(1, true)], 0)),
+        ("filtered", summary([1000, 0, 0, 1000, 0, 0, 0], vec![], 0)),
+        ("lost", summary([411_522, 20, 411_502 - 7, 0, 7, 0, 0], vec![group(2, false)], 0)),
+        ("not selected", summary([1000, 100, 900, 0, 0, 0, 650], vec![group(0, false)], 0)),
+        ("other", summary([1_234_667, 5, 1_234_662, 0, 0, 0, 0], vec![group(0, false)], 100)),
     ];
     let text = cases.map(|(what, summary)| format!("--- {what}{}", ended(&mut text(false, false), &summary)));
     insta::assert_snapshot!(text.join("\n"));
@@ -250,14 +255,14 @@ fn the_summary_balances_the_books_in_every_case() {
 
 #[test]
 fn losses_are_red() {
-    let summary = summary([10, 3, 0, 0, 7, 0], vec![group(0, false), group(1, true)], 0);
+    let summary = summary([10, 3, 0, 0, 7, 0, 0], vec![group(0, false), group(1, true)], 0);
     insta::assert_snapshot!(ended(&mut text(true, false), &summary));
 }
 
 #[test]
 fn more_than_twenty_kinds_are_summed_up_in_a_line() {
     let groups = (0..23).map(|index| group(index, false)).collect();
-    let text = ended(&mut text(false, false), &summary([1, 1, 0, 0, 0, 0], groups, 0));
+    let text = ended(&mut text(false, false), &summary([1, 1, 0, 0, 0, 0, 0], groups, 0));
     assert!(text.contains("function_19") && !text.contains("function_20"), "{text}");
     // 58,788 + 56,116 + 53,676
     assert!(text.contains("  168,580  of other kinds (--json lists all)"), "{text}");
@@ -266,13 +271,23 @@ fn more_than_twenty_kinds_are_summed_up_in_a_line() {
 #[test]
 fn the_summary_in_json_has_all_kinds() {
     let groups = (0..23).map(|index| group(index, index % 2 == 0)).collect();
-    let line = ended(&mut Json::default(), &summary([10, 3, 4, 1, 2, 4], groups, 1));
+    let line = ended(&mut Json::default(), &summary([10, 3, 4, 1, 2, 4, 0], groups, 1));
     let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(value["groups"].as_array().map(Vec::len), Some(23));
     assert_eq!(value["groups"][2]["reason"], serde_json::Value::Null);
-    let books = ["type", "seen", "shown", "suppressed", "filtered", "lost", "suppressed_benign", "other"];
+    let books = [
+        "type",
+        "seen",
+        "shown",
+        "suppressed",
+        "filtered",
+        "lost",
+        "suppressed_benign",
+        "suppressed_unselected",
+        "other",
+    ];
     let found = books.map(|field| value[field].to_string());
-    assert_eq!(found, ["\"summary\"", "10", "3", "4", "1", "2", "4", "1"]);
+    assert_eq!(found, ["\"summary\"", "10", "3", "4", "1", "2", "4", "0", "1"]);
     assert_eq!(value["duration_s"], 9.24);
     assert!(line.ends_with("}\n") && line.matches('\n').count() == 1);
 }
@@ -280,10 +295,12 @@ fn the_summary_in_json_has_all_kinds() {
 #[test]
 fn a_time_that_no_calendar_has_is_a_dash() {
     let mut out = Vec::new();
+    let described = testing::describer().describe(&fault().key);
     let view = DropView {
         event: &fault(),
         unix_ns: i128::MAX,
-        described: &testing::describer().describe(&fault().key),
+        described: &described,
+        verdict: &Verdict::of(&described),
         netns: None,
         iface: "",
         owner: None,
@@ -292,7 +309,7 @@ fn a_time_that_no_calendar_has_is_a_dash() {
     };
     text(false, false).drop(&view, &mut out);
     Json::default().drop(&view, &mut out);
-    assert!(readable(out).starts_with("-             NETFILTER_DROP"));
+    assert!(readable(out).starts_with("-             netfilter drop      NETFILTER_DROP"));
 }
 
 #[test]

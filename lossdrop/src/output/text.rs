@@ -6,11 +6,11 @@ use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{DropView, Group, Output, Summary, packet};
-use crate::knowledge::Class;
+use crate::knowledge::Severity;
 
-const TITLES: [&str; 6] = ["TIME", "REASON", "WHERE", "NETNS", "DEV", "PACKET"];
+const TITLES: [&str; 7] = ["TIME", "CAUSE", "REASON", "WHERE", "NETNS", "DEV", "PACKET"];
 /// The columns' widths to begin with. A longer entry widens its column for the lines that follow.
-const WIDTHS: [usize; 5] = [12, 15, 24, 16, 6];
+const WIDTHS: [usize; 6] = [12, 18, 15, 24, 16, 6];
 /// No entry widens its column beyond this.
 const WIDEST: usize = 40;
 /// Rows of the summary.
@@ -23,7 +23,7 @@ pub struct Text {
     /// Dump the packets' bytes.
     hex: bool,
     zone: TimeZone,
-    widths: [usize; 5],
+    widths: [usize; 6],
 }
 
 impl Text {
@@ -36,7 +36,7 @@ impl Text {
     }
 
     /// The cells, padded to their columns, in their styles; the last column is as wide as it is.
-    fn row(&mut self, cells: [(&str, Style); 6], out: &mut Vec<u8>) {
+    fn row(&mut self, cells: [(&str, Style); 7], out: &mut Vec<u8>) {
         let mut line = String::new();
         for (column, (text, style)) in cells.iter().enumerate() {
             line.push_str(&self.styled(*style, text));
@@ -58,22 +58,14 @@ impl Text {
     }
 }
 
-/// The colour of a class: what is wrong with the network in red, what somebody asked for in yellow.
-fn style(class: Class) -> Style {
-    let color = match class {
-        Class::Netfilter | Class::Bpf | Class::Xfrm => AnsiColor::Yellow,
-        Class::Mtu
-        | Class::Queue
-        | Class::Routing
-        | Class::Neighbour
-        | Class::Checksum
-        | Class::Malformed
-        | Class::Device
-        | Class::Memory => AnsiColor::Red,
-        Class::Socket | Class::Tcp | Class::Tunnel => AnsiColor::Magenta,
-        Class::Housekeeping | Class::Unknown => AnsiColor::Cyan,
-    };
-    color.on_default()
+/// The colour of a severity.
+fn style(severity: Severity) -> Style {
+    match severity {
+        Severity::Fault => AnsiColor::Red.on_default(),
+        Severity::Capacity => AnsiColor::Magenta.on_default(),
+        Severity::Policy => AnsiColor::Yellow.on_default(),
+        Severity::Benign => Style::new().dimmed(),
+    }
 }
 
 impl Output for Text {
@@ -85,8 +77,8 @@ impl Output for Text {
     fn drop(&mut self, drop: &DropView<'_>, out: &mut Vec<u8>) {
         let described = drop.described;
         let dim = Style::new().dimmed();
-        let reason_style = if described.benign() { dim } else { style(described.class()) };
-        let plain = if described.benign() { dim } else { Style::new() };
+        let verdict = drop.verdict;
+        let plain = if verdict.severity == Severity::Benign { dim } else { Style::new() };
         let time = self.time(drop.unix_ns);
         let inum = format!("net:{}", drop.event.key.netns);
         let netns = match drop.event.key.netns {
@@ -103,7 +95,8 @@ impl Output for Text {
         self.row(
             [
                 (&time, dim),
-                (reason, reason_style),
+                (&verdict.kind.words(), style(verdict.severity)),
+                (reason, plain),
                 (&described.location, plain),
                 (netns, plain),
                 (iface, plain),
@@ -136,14 +129,15 @@ impl Text {
         let width = |text: fn(&Group) -> usize| summary.groups.iter().map(text).max().unwrap_or(0);
         let reasons = width(|group| group.reason.as_deref().unwrap_or("-").len());
         let symbols = width(|group| group.symbol.len());
+        let causes = width(|group| group.kind.words().len());
         for group in summary.groups.iter().take(GROUPS) {
             let reason = format!("{:<reasons$}", group.reason.as_deref().unwrap_or("-"));
-            let group_style = if group.benign { Style::new().dimmed() } else { style(group.class) };
-            let noise = if group.benign { "noise: " } else { "" };
+            let cause = format!("{:<causes$}", group.kind.words());
+            let noise = if group.benign() { "noise: " } else { "" };
             lines.push(format!(
-                "{:>9}  {}  {:<symbols$}  {}",
+                "{:>9}  {}  {reason}  {:<symbols$}  {}",
                 thousands(group.count),
-                self.styled(group_style, &reason),
+                self.styled(style(group.severity), &cause),
                 group.symbol,
                 self.styled(Style::new().dimmed(), &format!("{noise}{}", group.meaning)),
             ));
@@ -169,9 +163,15 @@ impl Text {
             thousands(books.filtered),
             if books.lost == 0 { lost } else { self.styled(red, &lost) },
         ));
-        let rationed = books.suppressed.saturating_sub(books.benign);
+        let rationed = books.suppressed.saturating_sub(books.benign + books.unselected);
         if books.benign != 0 {
             lines.push(format!("suppressed: {} benign (--all shows them)", thousands(books.benign)));
+        }
+        if books.unselected != 0 {
+            lines.push(format!(
+                "suppressed: {} of causes and severities that were not asked for (--cause, --severity)",
+                thousands(books.unselected)
+            ));
         }
         if rationed != 0 {
             lines.push(format!(

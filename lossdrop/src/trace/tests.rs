@@ -75,6 +75,33 @@ fn noise_is_hidden_unless_all_is_asked_for_and_counted_either_way() {
 }
 
 #[test]
+fn what_is_not_selected_is_counted_and_named_in_the_books() {
+    let events = [fault(), noise(), noise(), fault()];
+    let mut counters = counted(&events);
+    let rationed = Row { count: 100, sent: 0, lost: 10 };
+    *counters.rows.entry(fault().key).or_default() += rationed;
+    counters.seen += rationed.count;
+    counters.lost += rationed.lost;
+    let select = |cause: &[&str], severity: &[Severity]| {
+        let cause = cause.iter().map(|cause| cause.parse().expect("known")).collect();
+        Limits { selection: Selection { cause, severity: severity.to_vec() }, ..Limits::default() }
+    };
+    for (limits, lines, [shown, suppressed, benign, unselected]) in [
+        (select(&["mtu"], &[]), "", [0, 94, 2, 92]),
+        (select(&["netfilter"], &[]), "fault\nfault\n", [2, 92, 2, 0]),
+        (select(&[], &[Severity::Fault]), "", [0, 94, 2, 92]),
+        (Limits { all: true, ..select(&[], &[Severity::Benign]) }, "noise\nnoise\n", [2, 92, 0, 92]),
+        (select(&[], &[Severity::Policy, Severity::Fault]), "fault\nfault\n", [2, 92, 2, 0]),
+    ] {
+        let mut pipeline = pipeline(limits);
+        assert_eq!(processed(&mut pipeline, &batch(&events)), lines);
+        let books = balanced(&mut pipeline, &counters);
+        let found = [books.shown, books.suppressed, books.benign, books.unselected];
+        assert_eq!(found, [shown, suppressed, benign, unselected]);
+    }
+}
+
+#[test]
 fn the_rate_holds_for_each_key_by_itself() {
     let mut pipeline = pipeline(Limits { all: true, rate: Some(2), ..Limits::default() });
     let storm = [&[fault(); 10][..], &[noise()]].concat();
@@ -109,10 +136,13 @@ proptest! {
     #[test]
     fn the_books_balance_whatever_comes(
         kinds in vec(vec(0..3_u8, 0..20), 0..6),
+        cause in proptest::option::of(prop_oneof![Just("netfilter"), Just("socket/closed-port")]),
         (all, rate, count) in (any::<bool>(), proptest::option::of(1..10_u32), proptest::option::of(1..30_u64)),
         (rationed, lost, filtered, missed, other) in (0..100_u64, 0..100_u64, 0..100_u64, 0..100_u64, 0..100_u64),
     ) {
-        let mut pipeline = pipeline(Limits { all, rate, count, duration: None });
+        let cause = cause.map(|cause| cause.parse().expect("known"));
+        let selection = Selection { cause: cause.into_iter().collect(), severity: Vec::new() };
+        let mut pipeline = pipeline(Limits { all, selection, rate, count, duration: None });
         let mut counters = Counters::default();
         let mut lines = 0;
         for kinds in kinds {
@@ -138,7 +168,7 @@ proptest! {
         let books = balanced(&mut pipeline, &counters);
         prop_assert_eq!((books.seen, books.shown, books.filtered), (counters.seen, lines, filtered));
         prop_assert_eq!(books.lost, 2 * lost + missed);
-        prop_assert!(books.benign <= books.suppressed);
+        prop_assert!(books.benign + books.unselected <= books.suppressed);
         prop_assert!(count.is_none_or(|count| lines <= count));
     }
 }
@@ -162,6 +192,6 @@ fn the_summary_groups_keys_by_reason_and_place() {
     pipeline.finish(&counted(&events), Duration::ZERO, &mut Vec::new());
     let groups = pipeline.output.0.expect("a summary").groups;
     let told: Vec<_> =
-        groups.iter().map(|group| (group.symbol.as_str(), group.count, group.benign)).collect();
+        groups.iter().map(|group| (group.symbol.as_str(), group.count, group.benign())).collect();
     assert_eq!(told, [("nf_hook_slow", 3, false), ("tcp_v4_rcv", 2, true), ("0x10", 1, false)]);
 }
