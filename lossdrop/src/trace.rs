@@ -30,6 +30,8 @@ use crate::{
 pub struct Limits {
     /// Show benign noise, too.
     pub all: bool,
+    /// Show the stack: it may be in an event for the sake of a verdict alone.
+    pub stack: bool,
     /// Lines a second for each key; `None` for no limit. The kernel rations each CPU; this holds for all together.
     pub rate: Option<u32>,
     /// End after so many lines.
@@ -95,9 +97,9 @@ impl<O: Output> Pipeline<O> {
                 Err(error) => warn!("{error}"),
             }
         }
-        self.resolver
-            .prepare(events.iter().map(|decoded| (decoded.event.key.netns, decoded.event.socket_ino)))
-            .await;
+        let own = events.iter().map(|decoded| (decoded.event.key.netns, decoded.event.socket_ino));
+        let peers = events.iter().filter_map(|decoded| Some((decoded.facts()?.peer.netns, 0)));
+        self.resolver.prepare(own.chain(peers)).await;
         for decoded in &events {
             if self.is_full() {
                 break;
@@ -128,7 +130,8 @@ impl<O: Output> Pipeline<O> {
         let event = &decoded.event;
         let described = self.describer.describe(&event.key);
         let ifname = bytes_of(event.ifname);
-        let stack = (self.layout.stack_bytes != 0).then(|| self.describer.stack(decoded.stack()));
+        let facts = decoded.facts();
+        let stack = self.limits.stack.then(|| self.describer.stack(decoded.stack()));
         let view = DropView {
             event,
             unix_ns: i128::from(event.ktime_ns) + self.clock_offset_ns,
@@ -137,6 +140,8 @@ impl<O: Output> Pipeline<O> {
             iface: &sanitize_bytes(&ifname),
             owner: self.resolver.owner(event.socket_ino),
             stack: stack.as_deref(),
+            facts: facts.as_ref(),
+            peer_netns: facts.and_then(|facts| self.resolver.netns(facts.peer.netns)),
             packet: decoded.packet,
         };
         self.output.drop(&view, out);

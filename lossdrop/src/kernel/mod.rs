@@ -2,6 +2,7 @@
 
 pub mod btf;
 pub mod counters;
+pub mod fact_offsets;
 pub mod facts;
 pub mod load;
 pub mod offsets;
