@@ -3,6 +3,8 @@
 //! It becomes one frozen global in `.rodata`, which the verifier folds into constants: a feature that is off costs
 //! nothing, and an offset that a kernel lacks is never used.
 
+use crate::FactOffsets;
+
 /// The offset of a field that the running kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
@@ -98,10 +100,13 @@ impl Offsets {
 #[repr(C)]
 pub struct Config {
     pub offsets: Offsets,
+    pub fact_offsets: FactOffsets,
     /// Arguments of the tracepoint: 2 (no reason), 3, or 4 (`rx_sk`).
     pub args: u32,
     /// [`FilterKinds`](crate::FilterKinds) as bits: the kinds that are in use.
     pub filters: u32,
+    /// Not 0: [`Facts`](crate::Facts) are in an event.
+    pub facts: u32,
     /// Detail events a second for each key, or [`RATE_UNLIMITED`].
     pub rate: u64,
     /// Rows of the key table for each CPU, a power of two, without the `other` row.
@@ -118,8 +123,10 @@ impl Config {
     /// What the object file holds until user space overrides it.
     pub const DEFAULT: Self = Self {
         offsets: Offsets::NONE,
+        fact_offsets: FactOffsets::NONE,
         args: 2,
         filters: 0,
+        facts: 0,
         rate: RATE_UNLIMITED,
         slots: 1,
         snaplen: 0,

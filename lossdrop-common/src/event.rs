@@ -8,8 +8,8 @@ pub const MAX_SNAPLEN: u32 = 256;
 /// The most frames of kernel stack that an event carries.
 pub const MAX_STACK: u32 = 32;
 
-/// The fixed part of an event. `stack_len` bytes of return addresses (`u64`, innermost first) follow in a field of
-/// [`Config::stack_bytes`](crate::Config::stack_bytes), then `packet_len` bytes of packet, from the network header
+/// The fixed part of an event. [`Facts`](crate::Facts) follow where they are asked for, then `stack_len` bytes of return
+/// addresses (`u64`, innermost first) in a field of [`Config::stack_bytes`](crate::Config::stack_bytes), then `packet_len` bytes of packet, from the network header
 /// on, in a field of [`Config::snaplen`](crate::Config::snaplen), rounded up.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]

@@ -9,6 +9,7 @@
 pub mod config;
 pub mod counters;
 pub mod event;
+pub mod facts;
 pub mod filter;
 pub mod key;
 pub mod parse;
@@ -16,6 +17,7 @@ pub mod parse;
 pub use config::{ABSENT, Attach, Config, Offsets, RATE_UNLIMITED};
 pub use counters::{PROBES, Slot, Totals};
 pub use event::{Event, MAX_SNAPLEN, MAX_STACK};
+pub use facts::{FactOffsets, Facts};
 pub use filter::{FilterKinds, HostBits, HostKey, PROTO_ARP, PortBits, PortWord};
 pub use key::{DropKey, L3, Shape};
 
@@ -36,9 +38,10 @@ macro_rules! abi {
 }
 
 abi! {
-    Config: 136 bytes, align 8;
+    Config: 320 bytes, align 8;
     DropKey: 24 bytes, align 8;
     Event: 120 bytes, align 8;
+    Facts: 208 bytes, align 8;
     HostKey: 20 bytes, align 4;
     PortWord: 24 bytes, align 8;
     Slot: 64 bytes, align 8;

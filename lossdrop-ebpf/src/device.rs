@@ -60,7 +60,7 @@ pub(crate) unsafe fn locate<M: Memory>(skb: *const u8, rx_sk: *const u8) -> Plac
 /// # Safety
 /// `dev` must be something that `M` can try to read.
 #[inline(always)]
-unsafe fn is_device<M: Memory>(dev: *const u8) -> bool {
+pub(crate) unsafe fn is_device<M: Memory>(dev: *const u8) -> bool {
     // SAFETY: as promised by the caller.
     let queue = unsafe { M::pointer(dev, config!(offsets.dev_tx)) };
     if queue.is_null() {
@@ -103,22 +103,28 @@ unsafe fn socket_netns<M: Memory>(sk: *const u8) -> u32 {
 /// `sk` must be a `struct sock` or one of its short forms.
 #[inline(always)]
 pub(crate) unsafe fn socket_inode(sk: *const u8) -> u64 {
-    const TCP_TIME_WAIT: u8 = 6;
-    const TCP_NEW_SYN_RECV: u8 = 12;
-    if sk.is_null() {
+    // SAFETY: as promised by the caller.
+    if sk.is_null() || !unsafe { is_full_socket(sk) } {
         return 0;
     }
     // SAFETY: Probe copes with any address.
-    let state: u8 = unsafe { Probe::field(sk, config!(offsets.sk_state)) };
-    // These two are no full sockets: what follows their common part is something else.
-    if state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV {
-        return 0;
-    }
-    // SAFETY: as above.
     let socket = unsafe { Probe::pointer(sk, config!(offsets.sk_socket)) };
     if socket.is_null() {
         return 0;
     }
     // SAFETY: as above; every `struct socket` lies in a `struct socket_alloc`.
     unsafe { Probe::field(socket, config!(offsets.socket_ino)) }
+}
+
+/// Two kinds are no full sockets: what follows their common part is something else.
+///
+/// # Safety
+/// As [`socket_inode`].
+#[inline(always)]
+pub(crate) unsafe fn is_full_socket(sk: *const u8) -> bool {
+    const TCP_TIME_WAIT: u8 = 6;
+    const TCP_NEW_SYN_RECV: u8 = 12;
+    // SAFETY: Probe copes with any address.
+    let state: u8 = unsafe { Probe::field(sk, config!(offsets.sk_state)) };
+    state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV
 }

@@ -107,6 +107,8 @@ unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals:
     };
     let detail = Detail {
         key: &key,
+        skb: drop.skb,
+        sk,
         place: &place,
         headers,
         packet: &packet,

@@ -5,11 +5,12 @@ use aya_ebpf::{
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::generated::{bpf_get_stack, bpf_ktime_get_ns, bpf_probe_read_kernel},
 };
-use lossdrop_common::{DropKey, Event, parse::Headers};
+use lossdrop_common::{DropKey, Event, Facts, parse::Headers};
 
 use crate::{
     config::{config, present},
     device::Place,
+    facts::{self, Sources},
     maps::{ASLEEP, EVENTS},
     memory::{Memory, Probe},
     packet::Linear,
@@ -18,6 +19,9 @@ use crate::{
 /// What an event is made of.
 pub(crate) struct Detail<'a> {
     pub(crate) key: &'a DropKey,
+    pub(crate) skb: *const u8,
+    /// The packet's socket or null.
+    pub(crate) sk: *const u8,
     pub(crate) place: &'a Place,
     pub(crate) headers: &'a Headers,
     pub(crate) packet: &'a Linear,
@@ -34,15 +38,23 @@ pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail<'_>) -> bool {
     let stack_bytes = config!(stack_bytes);
     let snaplen = config!(snaplen);
     let room = stack_bytes + snaplen.next_multiple_of(8);
-    let Some(mut entry) = EVENTS.reserve_bytes(HEAD + room as usize, 0) else {
+    // Where the variable parts begin.
+    let behind = if config!(facts) == 0 { HEAD } else { HEAD + size_of::<Facts>() };
+    let Some(mut entry) = EVENTS.reserve_bytes(behind + room as usize, 0) else {
         return false;
     };
     let start = entry.as_mut_ptr();
+    if config!(facts) != 0 {
+        let from =
+            Sources { skb: detail.skb, head: detail.packet.head, device: detail.place.device, sk: detail.sk };
+        // SAFETY: the facts lie between the event and the stack; both are multiples of 8 bytes long.
+        unsafe { facts::write(start.add(HEAD).cast(), &from) };
+    }
     let headers = detail.headers;
     let mut stack_len = 0;
     if stack_bytes != 0 {
-        // SAFETY: `stack_bytes` bytes behind the head belong to the entry.
-        let got = unsafe { bpf_get_stack(ctx.as_ptr(), start.add(HEAD).cast(), stack_bytes, 0) };
+        // SAFETY: `stack_bytes` bytes behind the facts belong to the entry.
+        let got = unsafe { bpf_get_stack(ctx.as_ptr(), start.add(behind).cast(), stack_bytes, 0) };
         stack_len = if got > 0 { got as u16 } else { 0 };
     }
     let mut packet_len = 0;
@@ -51,7 +63,7 @@ pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail<'_>) -> bool {
         // SAFETY: `snaplen` bytes behind the stack belong to the entry; the helper copes with any source. What it
         // reads behind the linear part is not counted into `packet_len`.
         let failed = unsafe {
-            bpf_probe_read_kernel(start.add(HEAD + stack_bytes as usize).cast(), snaplen, from.cast())
+            bpf_probe_read_kernel(start.add(behind + stack_bytes as usize).cast(), snaplen, from.cast())
         };
         let linear = detail.packet.end - headers.start;
         if failed == 0 {

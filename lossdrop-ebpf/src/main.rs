@@ -9,6 +9,7 @@ mod count;
 mod device;
 mod drop;
 mod emit;
+mod facts;
 mod filter;
 mod maps;
 mod memory;

@@ -16,7 +16,9 @@ use crate::{
     kernel::{
         KernelFacts, Options,
         facts::{BTF_DIR, release},
-        load, sys,
+        load,
+        offsets::Missing,
+        sys,
     },
     symbols::Symbols,
 };
@@ -185,16 +187,10 @@ fn capabilities(preflight: &Preflight) -> Fact {
 }
 
 fn kernel_facts(kernel: &KernelFacts) -> Vec<Fact> {
-    let missing: Vec<String> =
-        kernel.missing.iter().map(|missing| format!("{}: {}", missing.field, missing.lost)).collect();
     vec![
         fact("BTF", true, kernel.btf_path.display().to_string(), ""),
-        fact(
-            "structure fields",
-            missing.is_empty(),
-            if missing.is_empty() { "all found".to_owned() } else { missing.join("; ") },
-            "what stands beside the field",
-        ),
+        fields("structure fields", &kernel.missing),
+        fields("fields for facts", &kernel.missing_facts),
         fact("skb:kfree_skb", true, format!("{} arguments", kernel.args), ""),
         fact(
             "drop reasons",
@@ -211,10 +207,24 @@ fn kernel_facts(kernel: &KernelFacts) -> Vec<Fact> {
     ]
 }
 
+fn fields(what: &'static str, missing: &[Missing]) -> Fact {
+    let told: Vec<String> =
+        missing.iter().map(|missing| format!("{}: {}", missing.field, missing.lost)).collect();
+    let detail = if told.is_empty() { "all found".to_owned() } else { told.join("; ") };
+    fact(what, missing.is_empty(), detail, "what stands beside the field")
+}
+
 /// Attaches for a moment in each way.
 fn attach_facts(kernel: &KernelFacts) -> Vec<Fact> {
     let tried = |attach| {
-        let options = Options { attach: Some(attach), keys: 1, ring_bytes: 4096, ..Options::default() };
+        let options = Options {
+            attach: Some(attach),
+            stack: true,
+            facts: true,
+            keys: 1,
+            ring_bytes: 4096,
+            ..Options::default()
+        };
         load::attach_for_a_moment(kernel, &options)
     };
     let outcome = |result: Result<u32, Error>| match result {
@@ -268,7 +278,7 @@ fn table(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{offsets::Missing, reasons::Reasons};
+    use crate::kernel::reasons::Reasons;
 
     fn fine() -> Preflight {
         Preflight {
@@ -364,6 +374,8 @@ mod tests {
             args: 2,
             offsets: lossdrop_common::Offsets::NONE,
             missing: vec![Missing { field: "sk_buff.dev", lost: "the device" }],
+            fact_offsets: lossdrop_common::FactOffsets::NONE,
+            missing_facts: vec![],
             reasons: Reasons::default(),
         };
         let told: Vec<(&str, bool, String)> =
@@ -371,6 +383,7 @@ mod tests {
         let wanted = [
             ("BTF", true, "/sys/kernel/btf/vmlinux"),
             ("structure fields", false, "sk_buff.dev: the device"),
+            ("fields for facts", true, "all found"),
             ("skb:kfree_skb", true, "2 arguments"),
             ("drop reasons", false, "none"),
             ("receiving socket", false, "no rx_sk"),

@@ -9,7 +9,7 @@ use std::{
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context as _, Result};
 use aya_log::EbpfLogger;
-use log::{debug, warn};
+use log::{debug, info, warn};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -58,13 +58,18 @@ fn trace_command(args: &TraceArgs, debug: bool) -> Result<()> {
     for missing in &facts.missing {
         warn!("this kernel has no {}: lossdrop can't tell {}", missing.field, missing.lost);
     }
+    for missing in &facts.missing_facts {
+        info!("this kernel has no {}: lossdrop can't tell {}", missing.field, missing.lost);
+    }
     let options = Options {
         attach: args.attach.map(Into::into),
         filter: args.filter.resolve(&facts.reasons, Namespaces::scan)?,
         rate: args.rate.0,
         // The bytes go nowhere but into JSON and the dump.
         snaplen: if args.json || args.hex { args.snaplen } else { 0 },
-        stack: args.stack,
+        // A verdict needs both, and details that are rationed can bear them.
+        stack: args.stack || args.rate.0.is_some(),
+        facts: args.rate.0.is_some(),
         keys: args.keys.0,
         ring_bytes: args.buffer.0,
         debug,
@@ -121,6 +126,7 @@ async fn trace_with<O: crate::output::Output>(
     let limits = Limits {
         all: args.shows_benign(),
         selection: args.selection.clone(),
+        stack: args.stack,
         rate: args.rate.0,
         count: args.count,
         duration: args.duration.map(|cli::Span(duration)| duration),

@@ -1,10 +1,12 @@
 //! Bytes of the ring buffer to events.
 
-use lossdrop_common::Event;
+use lossdrop_common::{Event, Facts};
 
 /// Where the variable parts of an event lie: as the kernel program was configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
+    /// Whether there are facts.
+    pub facts: bool,
     /// Bytes kept for the stack.
     pub stack_bytes: usize,
     /// Bytes kept for the packet.
@@ -15,6 +17,7 @@ pub struct Layout {
 #[derive(Clone, Copy, Debug)]
 pub struct Decoded<'a> {
     pub event: Event,
+    facts: Option<&'a [u8; size_of::<Facts>()]>,
     stack: &'a [u8],
     /// The packet from its network header on.
     pub packet: &'a [u8],
@@ -31,7 +34,7 @@ pub enum DecodeError {
 impl Layout {
     /// Decodes one event; its length is checked before anything is read.
     pub fn decode<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<'a>, DecodeError> {
-        let wanted = size_of::<Event>() + self.stack_bytes + self.snaplen;
+        let wanted = size_of::<Event>() + self.facts_bytes() + self.stack_bytes + self.snaplen;
         // The ring buffer rounds nothing up: it hands out what was reserved.
         if bytes.len() != wanted {
             return Err(DecodeError::Length { got: bytes.len(), wanted });
@@ -40,12 +43,18 @@ impl Layout {
         // SAFETY: `head` is as long as an Event, which is plain data for which any bytes are valid; the read copes with
         // any alignment.
         let event = unsafe { head.as_ptr().cast::<Event>().read_unaligned() };
+        let (facts, rest) = rest.split_at(self.facts_bytes());
         let (stack, packet) = rest.split_at(self.stack_bytes);
         Ok(Decoded {
             event,
+            facts: facts.first_chunk(),
             stack: part("stack", stack, event.stack_len.into())?,
             packet: part("packet", packet, event.packet_len.into())?,
         })
+    }
+
+    const fn facts_bytes(&self) -> usize {
+        if self.facts { size_of::<Facts>() } else { 0 }
     }
 }
 
@@ -54,6 +63,13 @@ fn part<'a>(part: &'static str, bytes: &'a [u8], claimed: usize) -> Result<&'a [
 }
 
 impl Decoded<'_> {
+    /// What else the kernel knew; `None` where the program was not asked for it.
+    pub fn facts(&self) -> Option<Facts> {
+        // SAFETY: the bytes are as many as Facts has, which is plain data for which any bytes are valid; the read copes
+        // with any alignment.
+        self.facts.map(|bytes| unsafe { bytes.as_ptr().cast::<Facts>().read_unaligned() })
+    }
+
     /// Return addresses, innermost first.
     pub fn stack(&self) -> impl Iterator<Item = u64> {
         self.stack
@@ -73,7 +89,7 @@ mod tests {
     use super::*;
     use crate::testing::{self, RECORDED, RECORDED_LAYOUT};
 
-    const LAYOUT: Layout = Layout { stack_bytes: 32, snaplen: 16 };
+    const LAYOUT: Layout = Layout { facts: false, stack_bytes: 32, snaplen: 16 };
 
     #[test]
     fn every_field_is_found_where_the_kernel_program_writes_it() {
@@ -100,11 +116,27 @@ mod tests {
             stack_len: 16,
             ifname: [26, 27],
         };
-        let bytes = testing::bytes(LAYOUT, &event, &[28, 29], b"abc");
+        let bytes = testing::bytes(LAYOUT, &event, None, &[28, 29], b"abc");
         let decoded = LAYOUT.decode(&bytes).expect("an event");
         assert_eq!(format!("{:?}", decoded.event), format!("{event:?}"));
         assert_eq!(decoded.stack().collect::<Vec<u64>>(), [28, 29]);
         assert_eq!(decoded.packet, b"abc");
+        assert_eq!(decoded.facts(), None);
+    }
+
+    #[test]
+    fn facts_lie_between_the_event_and_the_stack() {
+        let layout = Layout { facts: true, ..LAYOUT };
+        let facts = testing::facts();
+        let bytes = testing::bytes(layout, &Event::default(), Some(&facts), &[28, 29], b"abc");
+        // At any alignment.
+        for shift in 0..8 {
+            let shifted = [&[0xff; 8][..shift], &bytes].concat();
+            let decoded = layout.decode(&shifted[shift..]).expect("an event");
+            assert_eq!(decoded.facts(), Some(facts));
+            assert_eq!((decoded.stack().collect::<Vec<u64>>(), decoded.packet), (vec![28, 29], &b"abc"[..]));
+        }
+        assert!(LAYOUT.decode(&bytes).is_err());
     }
 
     #[test]
@@ -112,7 +144,7 @@ mod tests {
         for (stack, wanted) in
             [(&[][..], &[][..]), (&[0, 1], &[]), (&[7, 8, 0, 9], &[7, 8]), (&[7, 8, 9, 10], &[7, 8, 9, 10])]
         {
-            let bytes = testing::bytes(LAYOUT, &Event::default(), stack, &[]);
+            let bytes = testing::bytes(LAYOUT, &Event::default(), None, stack, &[]);
             let decoded = LAYOUT.decode(&bytes).expect("an event");
             assert_eq!(decoded.stack().collect::<Vec<u64>>(), wanted);
         }
@@ -120,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_event_that_claims_more_than_its_room_is_an_error() {
-        let mut bytes = testing::bytes(LAYOUT, &Event::default(), &[1, 2, 3, 4], &[9; 16]);
+        let mut bytes = testing::bytes(LAYOUT, &Event::default(), None, &[1, 2, 3, 4], &[9; 16]);
         assert!(LAYOUT.decode(&bytes).is_ok());
         // `packet_len` and `stack_len` lie before the device's name.
         bytes[100] = 17;
@@ -162,16 +194,17 @@ mod tests {
     proptest! {
         #[test]
         fn garbage_is_an_error_or_parts_of_itself(
+            facts in any::<bool>(),
             stack_bytes in 0..64_usize,
             snaplen in 0..64_usize,
             // Lengths that fit now and then.
             head in vec(any::<u8>(), 100..=100),
             lens in [0..80_u8, 0..2, 0..80, 0..2],
-            tail in vec(any::<u8>(), 0..200),
+            tail in vec(any::<u8>(), 0..400),
             fits in any::<bool>(),
         ) {
-            let layout = Layout { stack_bytes, snaplen };
-            let wanted = size_of::<Event>() + stack_bytes + snaplen;
+            let layout = Layout { facts, stack_bytes, snaplen };
+            let wanted = size_of::<Event>() + layout.facts_bytes() + stack_bytes + snaplen;
             let mut bytes = [&head[..], &lens, &tail].concat();
             if fits {
                 bytes.resize(wanted, 0xff);
@@ -180,6 +213,7 @@ mod tests {
                 Ok(decoded) => {
                     prop_assert_eq!(bytes.len(), wanted);
                     prop_assert_eq!(&decoded.event.key.location.to_ne_bytes(), &head[..8]);
+                    prop_assert_eq!(decoded.facts().is_some(), facts);
                     prop_assert!(decoded.stack().count() <= stack_bytes / 8);
                     prop_assert!(bytes[wanted - snaplen..].starts_with(decoded.packet));
                 }

@@ -92,6 +92,16 @@ impl Describer {
         };
         addresses.filter(traced).map(|address| self.address(address)).collect()
     }
+
+    /// The functions of the stack, innermost first, as [`Describer::stack`] has them; empty where the kernel hides its
+    /// symbols.
+    pub fn frames(&self, addresses: impl Iterator<Item = u64>) -> Vec<&str> {
+        addresses
+            .filter_map(|address| self.symbols.resolve(address))
+            .map(|symbol| symbol.name)
+            .filter(|name| !is_tracing(name))
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +137,7 @@ mod tests {
         assert_eq!((described.reason.as_deref(), described.symbol.as_deref()), (None, None));
         assert_eq!(described.location, "0xffffffff81001234");
         assert_eq!(describer.stack([0x10, 0x20].into_iter()), ["0x10", "0x20"]);
+        assert!(describer.frames([0x10, 0x20].into_iter()).is_empty());
     }
 
     #[test]
@@ -155,6 +166,8 @@ mod tests {
             assert!(stack[0].contains("skb"), "{stack:?}");
             assert!(stack.contains(&describer.address(decoded.event.key.location)), "{stack:?}");
             assert!(!stack.iter().any(|frame| is_tracing(frame)), "{stack:?}");
+            let functions = stack.iter().map(|frame| frame.split('+').next().unwrap_or(frame));
+            assert_eq!(describer.frames(decoded.stack()), functions.collect::<Vec<_>>());
         }
     }
 }

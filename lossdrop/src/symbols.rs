@@ -112,6 +112,7 @@ pub fn clean(name: &str) -> &str {
 pub fn is_tracing(name: &str) -> bool {
     name.starts_with("bpf_prog_")
         || name.starts_with("bpf_trampoline_")
+        || name.starts_with("bpf_dispatcher_")
         || name.starts_with("__traceiter_")
         || name.starts_with("__bpf_trace_")
         || name.starts_with("bpf_trace_run")

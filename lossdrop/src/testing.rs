@@ -2,7 +2,12 @@
 
 use std::net::IpAddr;
 
-use lossdrop_common::{DropKey, Event, L3, Shape, event::words_of, parse::IPPROTO_TCP};
+use lossdrop_common::{
+    DropKey, Event, Facts, L3, Shape,
+    event::words_of,
+    facts::{DeviceFacts, PacketFacts, PeerFacts, QdiscFacts, RouteFacts, SocketFacts},
+    parse::IPPROTO_TCP,
+};
 
 use crate::{decode::Layout, describe::Describer, kernel::reasons::Reasons, source::Batch, symbols::Symbols};
 
@@ -14,7 +19,7 @@ pub(crate) const RECORDED: [&[u8]; 5] = [
     include_bytes!("../tests-data/recorded/3.event"),
     include_bytes!("../tests-data/recorded/4.event"),
 ];
-pub(crate) const RECORDED_LAYOUT: Layout = Layout { stack_bytes: 256, snaplen: 128 };
+pub(crate) const RECORDED_LAYOUT: Layout = Layout { facts: false, stack_bytes: 256, snaplen: 128 };
 
 /// The names for the recorded events.
 pub(crate) fn recorded_describer() -> Describer {
@@ -101,8 +106,101 @@ pub(crate) fn name(text: &str) -> [u64; 2] {
     words_of(padded)
 }
 
-/// The event as the kernel program writes it: field by field in the order of the ABI.
-pub(crate) fn bytes(layout: Layout, event: &Event, stack: &[u64], packet: &[u8]) -> Vec<u8> {
+/// A bundle of segments that leaves through one end of a veth pair, with all that can be known of it.
+pub(crate) fn facts() -> Facts {
+    Facts {
+        present: u32::MAX,
+        packet: PacketFacts {
+            mark: 0x10,
+            gso_size: 1448,
+            gso_segs: 3,
+            queue_mapping: 1,
+            pkt_type: 4,
+            ctinfo: 2,
+        },
+        route: RouteFacts { ifindex: 2, mtu: 1500, route_mtu: 1400, pad: 0, name: name("veth0") },
+        device: DeviceFacts {
+            flags: 0x1043,
+            hard_header_len: 14,
+            kind: 1,
+            bridge_ifindex: 5,
+            pad: 0,
+            link_kind: name("veth"),
+        },
+        peer: PeerFacts {
+            ifindex: 3,
+            netns: 42,
+            mtu: 100,
+            flags: 0x1043,
+            hard_header_len: 14,
+            pad: [0; 3],
+            name: name("eth0"),
+        },
+        qdisc: QdiscFacts {
+            kind: name("tbf"),
+            handle: 0x8001_0000,
+            limit: 0,
+            qlen: 2,
+            backlog: 2084,
+            drops: 17,
+            flags: 0,
+        },
+        socket: SocketFacts {
+            rcvbuf: 4608,
+            rmem: 4609,
+            backlog: 1,
+            sndbuf: 212_992,
+            wmem: 2,
+            drops: 3,
+            ack_backlog: 4,
+            max_ack_backlog: 128,
+            protocol: 6,
+            family: 2,
+            kind: 1,
+            port: 80,
+            state: 10,
+            pad: [0; 7],
+        },
+    }
+}
+
+/// The facts as the kernel program writes them: field by field in the order of the ABI.
+fn fact_bytes(facts: &Facts) -> Vec<u8> {
+    let Facts { present, packet, route, device, peer, qdisc, socket } = *facts;
+    let mut bytes = Vec::new();
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
+    let shorts = |shorts: &[u16]| shorts.iter().flat_map(|short| short.to_ne_bytes()).collect::<Vec<u8>>();
+    let name = |name: [u64; 2]| lossdrop_common::event::bytes_of(name);
+    bytes.extend(words(&[present, packet.mark]));
+    bytes.extend(shorts(&[packet.gso_size, packet.gso_segs, packet.queue_mapping]));
+    bytes.extend([packet.pkt_type, packet.ctinfo]);
+    bytes.extend(words(&[route.ifindex, route.mtu, route.route_mtu, 0]));
+    bytes.extend(name(route.name));
+    bytes.extend(words(&[device.flags]));
+    bytes.extend(shorts(&[device.hard_header_len, device.kind]));
+    bytes.extend(words(&[device.bridge_ifindex, 0]));
+    bytes.extend(name(device.link_kind));
+    bytes.extend(words(&[peer.ifindex, peer.netns, peer.mtu, peer.flags]));
+    bytes.extend(shorts(&[peer.hard_header_len, 0, 0, 0]));
+    bytes.extend(name(peer.name));
+    bytes.extend(name(qdisc.kind));
+    bytes.extend(words(&[qdisc.handle, qdisc.limit, qdisc.qlen, qdisc.backlog, qdisc.drops, qdisc.flags]));
+    bytes.extend(words(&[socket.rcvbuf, socket.rmem, socket.backlog, socket.sndbuf, socket.wmem]));
+    bytes.extend(words(&[socket.drops, socket.ack_backlog, socket.max_ack_backlog]));
+    bytes.extend(shorts(&[socket.protocol, socket.family, socket.kind, socket.port]));
+    bytes.extend([socket.state, 0, 0, 0, 0, 0, 0, 0]);
+    bytes
+}
+
+/// The event as the kernel program writes it: field by field in the order of the ABI. With facts where the layout has them,
+/// empty ones for `None`.
+pub(crate) fn bytes(
+    layout: Layout,
+    event: &Event,
+    facts: Option<&Facts>,
+    stack: &[u64],
+    packet: &[u8],
+) -> Vec<u8> {
     let Event {
         key,
         ktime_ns,
@@ -139,6 +237,9 @@ pub(crate) fn bytes(layout: Layout, event: &Event, stack: &[u64], packet: &[u8])
     bytes.extend([tcp_flags, icmp_type, icmp_code, flags]);
     bytes.extend(lens.iter().flat_map(|field| field.to_ne_bytes()));
     bytes.extend(ifname.iter().flat_map(|word| word.to_ne_bytes()));
+    if layout.facts {
+        bytes.extend(fact_bytes(facts.unwrap_or(&Facts::default())));
+    }
     for (part, room) in [(&stack[..], layout.stack_bytes), (packet, layout.snaplen)] {
         let end = bytes.len() + room;
         bytes.extend(part);
@@ -151,7 +252,7 @@ pub(crate) fn bytes(layout: Layout, event: &Event, stack: &[u64], packet: &[u8])
 pub(crate) fn batch<'a>(events: impl IntoIterator<Item = &'a Event>) -> Batch {
     let mut batch = Batch::default();
     for event in events {
-        batch.push(&bytes(Layout::default(), event, &[], &[]));
+        batch.push(&bytes(Layout::default(), event, None, &[], &[]));
     }
     batch
 }

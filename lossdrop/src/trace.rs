@@ -35,6 +35,8 @@ pub struct Limits {
     pub all: bool,
     /// Show only these verdicts.
     pub selection: Selection,
+    /// Show the stack: it may be in an event for the sake of a verdict alone.
+    pub stack: bool,
     /// Lines a second for each key; `None` for no limit. The kernel rations each CPU; this holds for all together.
     pub rate: Option<u32>,
     /// End after so many lines.
@@ -102,9 +104,9 @@ impl<O: Output> Pipeline<O> {
                 Err(error) => warn!("{error}"),
             }
         }
-        self.resolver
-            .prepare(events.iter().map(|(decoded, _)| (decoded.event.key.netns, decoded.event.socket_ino)))
-            .await;
+        let own = events.iter().map(|(decoded, _)| (decoded.event.key.netns, decoded.event.socket_ino));
+        let peers = events.iter().filter_map(|(decoded, _)| Some((decoded.facts()?.peer.netns, 0)));
+        self.resolver.prepare(own.chain(peers)).await;
         for (decoded, verdict) in &events {
             if self.is_full() {
                 break;
@@ -150,7 +152,8 @@ impl<O: Output> Pipeline<O> {
         let event = &decoded.event;
         let described = self.describer.describe(&event.key);
         let ifname = bytes_of(event.ifname);
-        let stack = (self.layout.stack_bytes != 0).then(|| self.describer.stack(decoded.stack()));
+        let facts = decoded.facts();
+        let stack = self.limits.stack.then(|| self.describer.stack(decoded.stack()));
         let view = DropView {
             event,
             unix_ns: i128::from(event.ktime_ns) + self.clock_offset_ns,
@@ -160,6 +163,8 @@ impl<O: Output> Pipeline<O> {
             iface: &sanitize_bytes(&ifname),
             owner: self.resolver.owner(event.socket_ino),
             stack: stack.as_deref(),
+            facts: facts.as_ref(),
+            peer_netns: facts.and_then(|facts| self.resolver.netns(facts.peer.netns)),
             packet: decoded.packet,
         };
         self.output.drop(&view, out);
@@ -385,7 +390,7 @@ fn reader_is_gone(output: impl AsFd) -> bool {
         && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
 }
 
-fn clock_offset_ns() -> i128 {
+pub(crate) fn clock_offset_ns() -> i128 {
     let read = |clock| {
         nix::time::clock_gettime(clock)
             .map_or(0, |time| i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec()))

@@ -126,14 +126,19 @@ impl fmt::Display for Output {
     }
 }
 
-/// What all who watched the same drops must say of them alike, in one order: all but the time, and names that may come
-/// late.
+/// What all who watched the same drops must say of them alike, in one order: all but the time, names that may come late,
+/// and numbers that move while one after the other looks.
 pub fn facts<'a>(drops: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
     let stripped = drops.into_iter().map(|drop| {
         let mut drop = drop.clone();
         drop["ts"] = Value::Null;
         drop["owner"] = Value::Null;
         drop["netns"]["name"] = Value::Null;
+        if let Some(drop) = drop.as_object_mut() {
+            for moving in ["peer", "qdisc", "socket"] {
+                drop.remove(moving);
+            }
+        }
         drop.to_string()
     });
     let mut facts: Vec<_> = stripped.collect();

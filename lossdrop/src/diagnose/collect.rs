@@ -11,12 +11,14 @@ use crate::{
     accounting::Counters,
     decode::{Decoded, Layout},
     describe::Describer,
+    hook::hook,
+    judge::{Seen, judge},
     knowledge::{Class, Kind, Severity, kinds},
     output::packet,
     resolve::Resolver,
     source::Batch,
     trace::clock_offset_ns,
-    verdict::{self, Verdict},
+    verdict::Verdict,
 };
 
 /// Groups that are told apart; drops beyond are grouped by kind and device alone.
@@ -41,8 +43,8 @@ pub struct Collected {
     pub groups: Vec<Group>,
     /// Noise by kind.
     pub benign: BTreeMap<String, (&'static Kind, u64)>,
-    /// Drops by key with their verdicts, for the reconciliation.
-    pub keys: Vec<(DropKey, Verdict, u64)>,
+    /// Noise by key.
+    pub noise: Vec<(DropKey, &'static Kind, u64)>,
 }
 
 impl Collector {
@@ -80,18 +82,17 @@ impl Collector {
         let frames: Vec<&str> = self.describer.frames(decoded.stack());
         let facts = decoded.facts();
         let described = self.describer.describe(&event.key);
-        let verdict = verdict::judge(&described, &event, facts.as_ref(), &frames, decoded.packet);
-        let target = target(verdict.kind, decoded, &frames);
+        let seen = Seen { event: &event, facts: facts.as_ref(), frames: &frames, packet: decoded.packet };
+        let verdict = judge(&described, &seen);
+        let target = target(verdict.kind, &seen);
         let frames = frames.into_iter().map(str::to_owned).collect();
         let index = self.group(verdict, &event.key, target);
         let group = &mut self.groups[index];
         let wants_owner = group.detailed < OWNERS_OF || group.find(|sample| sample.owner.as_ref()).is_none();
         let owner = if wants_owner { self.resolver.owner(event.socket_ino).cloned() } else { None };
         let packet = if group.samples.len() < SAMPLES { decoded.packet.to_vec() } else { Vec::new() };
-        group.add(
-            i128::from(event.ktime_ns) + clock_offset_ns,
-            Sample { event, facts, frames, packet, owner },
-        );
+        let unix_ns = i128::from(event.ktime_ns) + clock_offset_ns;
+        group.add(Sample { unix_ns, event, facts, frames, packet, owner });
         *self.shares.entry(event.key).or_default().entry(index).or_default() += 1;
     }
 
@@ -112,16 +113,15 @@ impl Collector {
 
     /// Shares the kernel's exact counts out among the groups.
     pub fn finish(mut self, counters: &Counters) -> Collected {
-        let mut keys = Vec::new();
         for (key, row) in &counters.rows {
             let shares = self.shares.remove(key).unwrap_or_default();
             if shares.is_empty() {
                 // None was told in detail: the key itself says what there is to say.
                 let described = self.describer.describe(key);
                 let verdict = Verdict::of(&described);
-                keys.push((*key, verdict.clone(), row.count));
                 let index = self.group(verdict, key, Target::None);
                 self.groups[index].count += row.count;
+                *self.groups[index].keys.entry(*key).or_default() += row.count;
                 continue;
             }
             let (indices, detailed): (Vec<usize>, Vec<u64>) = shares.into_iter().unzip();
@@ -130,11 +130,13 @@ impl Collector {
                 let group = &mut self.groups[index];
                 group.count += part;
                 group.exact &= exact;
-                keys.push((*key, group.verdict.clone(), part));
+                *group.keys.entry(*key).or_default() += part;
             }
         }
         let mut benign: BTreeMap<String, (&'static Kind, u64)> = BTreeMap::new();
+        let mut noisy = Vec::new();
         for group in self.groups.iter().filter(|group| group.verdict.severity == Severity::Benign) {
+            noisy.extend(group.keys.iter().map(|(key, count)| (*key, group.verdict.kind, *count)));
             let noise = benign.entry(group.key.kind.clone()).or_insert((group.verdict.kind, 0));
             noise.1 += group.count;
         }
@@ -143,32 +145,30 @@ impl Collector {
             .into_iter()
             .filter(|group| group.verdict.severity != Severity::Benign && group.count > 0)
             .collect();
-        Collected { groups, benign, keys }
+        Collected { groups, benign, noise: noisy }
     }
 }
 
 /// What tells culprits of one kind at one device apart.
-fn target(kind: &'static Kind, decoded: &Decoded<'_>, frames: &[&str]) -> Target {
-    let event = &decoded.event;
+fn target(kind: &'static Kind, seen: &Seen<'_>) -> Target {
+    let event = seen.event;
     let addresses = packet::addresses(event);
     let ports = packet::ports(event);
     if kind == &kinds::DEVICE_FOREIGN_VLAN {
         return packet::vlan(event).map_or(Target::None, |vlan| Target::Number(vlan.into()));
     }
     match kind.class {
-        Class::Netfilter => Target::Hook(verdict::hook(frames).map_or_else(String::new, |hook| hook.to_string())),
-        Class::Socket | Class::Memory | Class::Tcp | Class::Checksum => match (addresses, ports) {
+        Class::Netfilter => Target::Hook(hook(seen.frames).map_or_else(String::new, |hook| hook.to_string())),
+        Class::Socket | Class::Memory | Class::Tcp => match (addresses, ports) {
             (Some((_, dst)), Some((_, dport))) => Target::Port(event.key.l4, dst, dport),
             (Some((_, dst)), None) => Target::Port(event.key.l4, dst, 0),
             (None, _) => Target::None,
         },
         Class::Routing => addresses.map_or(Target::None, |(src, dst)| Target::Path(src, dst)),
         Class::Neighbour => addresses.map_or(Target::None, |(_, dst)| Target::Destination(dst)),
-        Class::Mtu => {
-            let route = decoded.facts().and_then(|facts| facts.route()).map(|route| route.ifindex);
-            route.map_or(Target::None, Target::Number)
-        }
+        Class::Mtu => seen.route().map_or(Target::None, |route| Target::Number(route.ifindex)),
         Class::Queue
+        | Class::Checksum
         | Class::Malformed
         | Class::Bpf
         | Class::Xfrm

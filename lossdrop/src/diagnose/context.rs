@@ -33,6 +33,8 @@ pub struct Context {
     pub moved: Vec<Moved>,
     pub rules: BTreeMap<u32, Rules>,
     pub places: Places,
+    /// In this run drops of nft's rules were freed in nft's own code: those that were not are none of nft's.
+    pub frees_in_nft: bool,
     /// Processes by the inode number of a socket that they hold.
     pub owners: BTreeMap<u64, Owner>,
     /// Until then the kernel is asked; what is not answered stays open.

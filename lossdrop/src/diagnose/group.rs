@@ -9,6 +9,7 @@ use lossdrop_common::{DropKey, Event, Facts, L3, Shape, event::bytes_of};
 
 use super::finding::{Flow, Size};
 use crate::{
+    judge::Seen,
     output::packet,
     owners::Owner,
     sanitize::sanitize_bytes,
@@ -53,6 +54,8 @@ pub enum Target {
 /// A drop, as far as the search for its culprit needs it.
 #[derive(Clone, Debug)]
 pub struct Sample {
+    /// Nanoseconds since 1970, UTC.
+    pub unix_ns: i128,
     pub event: Event,
     pub facts: Option<Facts>,
     /// The functions on the stack, innermost first.
@@ -63,6 +66,11 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Without the stack.
+    pub fn seen(&self) -> Seen<'_> {
+        Seen { event: &self.event, facts: self.facts.as_ref(), frames: &[], packet: &self.packet }
+    }
+
     /// The name of the device; empty for none.
     pub fn iface(&self) -> String {
         sanitize_bytes(&bytes_of(self.event.ifname)).into_owned()
@@ -74,15 +82,6 @@ impl Sample {
 
     pub fn ports(&self) -> Option<(u16, u16)> {
         packet::ports(&self.event)
-    }
-
-    /// `Don't fragment` of the IPv4 header; always for IPv6, whose routers do not fragment. `None` without a header.
-    pub fn dont_fragment(&self) -> Option<bool> {
-        match L3::from_u8(self.event.key.l3) {
-            L3::Ipv4 => self.packet.get(6).map(|byte| byte & 0x40 != 0),
-            L3::Ipv6 => Some(true),
-            L3::Arp | L3::Other => None,
-        }
     }
 
     pub fn is_ipv6(&self) -> bool {
@@ -112,6 +111,8 @@ pub struct Group {
     pub first_ns: i128,
     pub last_ns: i128,
     pub samples: Vec<Sample>,
+    /// The kernel's keys of these drops, with this group's part of each.
+    pub keys: BTreeMap<DropKey, u64>,
     flows: HashMap<String, u64>,
     sizes: BTreeMap<u32, u64>,
 }
@@ -127,13 +128,15 @@ impl Group {
             first_ns: i128::MAX,
             last_ns: i128::MIN,
             samples: Vec::new(),
+            keys: BTreeMap::new(),
             flows: HashMap::new(),
             sizes: BTreeMap::new(),
         }
     }
 
     /// Adds a drop that was told in detail.
-    pub fn add(&mut self, unix_ns: i128, sample: Sample) {
+    pub fn add(&mut self, sample: Sample) {
+        let unix_ns = sample.unix_ns;
         self.detailed += 1;
         self.first_ns = self.first_ns.min(unix_ns);
         self.last_ns = self.last_ns.max(unix_ns);
@@ -158,6 +161,9 @@ impl Group {
         self.exact &= other.exact;
         self.first_ns = self.first_ns.min(other.first_ns);
         self.last_ns = self.last_ns.max(other.last_ns);
+        for (key, count) in other.keys {
+            *self.keys.entry(key).or_default() += count;
+        }
         for (flow, count) in other.flows {
             *self.flows.entry(flow).or_default() += count;
         }
@@ -166,6 +172,23 @@ impl Group {
         }
         self.samples.extend(other.samples);
         self.samples.truncate(SAMPLES);
+    }
+
+    /// A part of the group: as many drops, with these samples. Its keys are those of the samples.
+    pub fn part(&self, count: u64, samples: impl Iterator<Item = Sample>) -> Self {
+        let mut part = Self::new(self.key.clone(), self.verdict.clone());
+        (part.count, part.exact) = (count, self.exact);
+        let samples: Vec<Sample> = samples.collect();
+        let told: u64 = samples.len() as u64;
+        let mut keys: BTreeMap<DropKey, u64> = BTreeMap::new();
+        for sample in samples {
+            *keys.entry(sample.event.key).or_default() += 1;
+            part.add(sample);
+        }
+        let detailed: Vec<u64> = keys.values().copied().collect();
+        let (parts, _) = share_out(count.max(told), &detailed);
+        part.keys = keys.into_keys().zip(parts).collect();
+        part
     }
 
     /// The most frequent flows.

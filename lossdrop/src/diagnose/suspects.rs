@@ -14,7 +14,11 @@ mod routing;
 mod socket;
 mod tunnel;
 
+pub(super) use netfilter::frees_in_nft;
+pub(super) use socket::{process, socket_name};
+
 use super::{
+    build::crowd,
     context::Context,
     finding::{Culprit, Fix, Numbers},
     group::Group,
@@ -155,4 +159,11 @@ pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)
         | Class::Housekeeping
         | Class::Unknown => one(group, other::suspect),
     }
+}
+
+/// One suspect that stands for many of its kind.
+pub(super) fn several<'a>(group: &Group, one: Suspect<'_>, names: &[String]) -> Suspect<'a> {
+    let kind = one.culprit.as_ref().map_or("others", |culprit| culprit.r#type);
+    let suspect = Suspect::of(group, Some(crowd(kind, names)), other::tell);
+    Suspect { kind: one.kind, severity: one.severity, confidence: one.confidence, netns: one.netns, ..suspect }
 }

@@ -1,16 +1,17 @@
 //! Losses that never reach `skb:kfree_skb`: the kernel's counters alone tell of them.
 
+use lossdrop_common::{DropKey, parse::IPPROTO_TCP};
+
 use super::{
     context::Context,
     finding::{Culprit, Finding, Numbers},
-    reconcile::moved,
-    suspects::{Story, socket_name, process},
+    reconcile::{Part, moved},
+    suspects::{Story, process, socket_name},
 };
 use crate::{
     knowledge::{Confidence, Kind, kinds},
     machine::{Listener, Scope},
 };
-use lossdrop_common::parse::IPPROTO_TCP;
 
 /// Packets that a device lost for want of room.
 const OVERFLOWS: [&str; 3] = ["rx_missed_errors", "rx_over_errors", "rx_fifo_errors"];
@@ -26,7 +27,7 @@ const ERRORS: [&str; 7] = [
 ];
 
 /// The findings that counters alone tell of. `traced` says how many traced drops of a kind there were in a namespace.
-pub fn findings(context: &Context, traced: impl Fn(&Kind, u32) -> u64) -> Vec<Finding> {
+pub fn findings(context: &Context, traced: impl Fn(&Kind, u32) -> u64) -> Vec<(Finding, Part)> {
     let mut findings = Vec::new();
     for netns in context.after.netns.keys().copied() {
         let overflows = moved(context, netns, "TcpExtListenOverflows");
@@ -47,8 +48,16 @@ pub fn findings(context: &Context, traced: impl Fn(&Kind, u32) -> u64) -> Vec<Fi
     findings
 }
 
-fn finding(kind: &'static Kind, netns: u32, count: u64, culprit: Option<Culprit>, story: Story, context: &Context) -> Finding {
-    Finding {
+fn finding(
+    kind: &'static Kind,
+    netns: u32,
+    count: u64,
+    culprit: Option<Culprit>,
+    story: Story,
+    context: &Context,
+) -> (Finding, Part) {
+    let part = Part { finding: None, kind, key: DropKey::default(), count, netns, device: String::new() };
+    let finding = Finding {
         cause: kind.class.as_str(),
         kind,
         severity: kind.severity,
@@ -68,7 +77,8 @@ fn finding(kind: &'static Kind, netns: u32, count: u64, culprit: Option<Culprit>
         explanation: story.explanation,
         fixes: story.fixes,
         look: story.look,
-    }
+    };
+    (finding, part)
 }
 
 /// The listener whose own count of losses moved; else one whose queue is over its limit.
@@ -96,7 +106,7 @@ fn describe(listener: &Listener, context: &Context) -> Culprit {
     }
 }
 
-fn accept_queue(netns: u32, lost: u64, context: &Context) -> Finding {
+fn accept_queue(netns: u32, lost: u64, context: &Context) -> (Finding, Part) {
     let found = listener(netns, context);
     let culprit = found.map(|listener| describe(listener, context));
     let (backlog, queued) = found.map_or((0, 0), |listener| (listener.backlog, listener.queued));
@@ -124,7 +134,7 @@ fn queue_numbers(story: Story, backlog: u32, queued: u32, lost: u64) -> Story {
     story.number("backlog", backlog).number("queued", queued).number("lost", lost)
 }
 
-fn syn_queue(netns: u32, lost: u64, context: &Context) -> Finding {
+fn syn_queue(netns: u32, lost: u64, context: &Context) -> (Finding, Part) {
     let found = listener(netns, context);
     let culprit = found.map(|listener| describe(listener, context));
     let (backlog, queued) = found.map_or((0, 0), |listener| (listener.backlog, listener.queued));
@@ -148,7 +158,7 @@ fn syn_queue(netns: u32, lost: u64, context: &Context) -> Finding {
     finding(&kinds::SOCKET_SYN_QUEUE, netns, lost, culprit, story, context)
 }
 
-fn send_buffer(netns: u32, lost: u64, context: &Context) -> Finding {
+fn send_buffer(netns: u32, lost: u64, context: &Context) -> (Finding, Part) {
     let text = format!(
         "{lost} datagrams were not sent, as the sender's socket buffer or the device's queue had no room; the program got ENOBUFS or \
          EAGAIN, and may not have looked."
@@ -159,7 +169,7 @@ fn send_buffer(netns: u32, lost: u64, context: &Context) -> Finding {
 }
 
 /// Overflows and errors of devices, with what the driver itself counts.
-fn devices(context: &Context) -> Vec<Finding> {
+fn devices(context: &Context) -> Vec<(Finding, Part)> {
     let mut findings = Vec::new();
     let count = |netns: u32, wanted: u32, names: &[&str]| -> Numbers {
         let own = context.moved.iter().filter(|moved| {
@@ -200,7 +210,7 @@ fn device(
     lost: u64,
     driver: &[String],
     context: &Context,
-) -> Finding {
+) -> (Finding, Part) {
     let counted: Vec<String> = numbers.iter().map(|(name, delta)| format!("{name} +{delta}")).collect();
     let (title, why) = if kind == &kinds::DEVICE_NIC_OVERFLOW {
         (

@@ -72,6 +72,11 @@ impl KernelBtf {
         Some(MemberAt { bit })
     }
 
+    /// The size of a structure in bytes.
+    pub fn size(&self, structure: &str) -> Option<u32> {
+        u32::try_from(self.structure(structure)?.size()).ok()
+    }
+
     fn structure(&self, name: &str) -> Option<btf_rs::Struct> {
         self.0.0.resolve_types_by_name(name).ok()?.into_iter().find_map(|found| match found {
             Type::Struct(found) => Some(found),
@@ -200,6 +205,8 @@ mod tests {
         bits.sort_unstable();
         assert!(bits.windows(2).all(|pair| pair[0] < pair[1]), "{bits:?}");
         assert!(at("net_device", "ifindex").byte().is_multiple_of(4));
+        let size = btf.size("sk_buff").expect("sk_buff");
+        assert!(bits.last().is_some_and(|last| last / 8 < size), "{size}");
     }
 
     #[test]
@@ -235,6 +242,7 @@ mod tests {
         {
             assert_eq!(btf.member(structure, path), None, "{structure}.{path}");
         }
+        assert_eq!(btf.size("no_such"), None);
         assert!(btf.enumeration("no_such_enum").is_empty());
         assert!(btf.enumeration("sk_buff").is_empty());
         assert_eq!(btf.tracepoint_args("no_such_tracepoint"), None);

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use lossdrop_common::Offsets;
+use lossdrop_common::{FactOffsets, Offsets};
 
 use super::{
     btf::KernelBtf,
+    fact_offsets,
     offsets::{self, Missing},
     reasons::Reasons,
 };
@@ -23,6 +24,9 @@ pub struct KernelFacts {
     pub args: u32,
     pub offsets: Offsets,
     pub missing: Vec<Missing>,
+    pub fact_offsets: FactOffsets,
+    /// What is missing among what only the facts of a drop need.
+    pub missing_facts: Vec<Missing>,
     pub reasons: Reasons,
 }
 
@@ -39,8 +43,18 @@ impl KernelFacts {
             path: btf_path.clone(),
             why: "no tracepoint skb:kfree_skb in it".to_owned(),
         })?;
+        let (fact_offsets, missing_facts) = fact_offsets::resolve(&btf, Path::new(BTF_DIR));
         let reasons = Reasons::gather(&btf, Path::new(BTF_DIR));
-        Ok(Self { release: release(), btf_path, args, offsets, missing, reasons })
+        Ok(Self {
+            release: release(),
+            btf_path,
+            args,
+            offsets,
+            missing,
+            fact_offsets,
+            missing_facts,
+            reasons,
+        })
     }
 
     /// The tracepoint tells the reason.

@@ -46,7 +46,10 @@ pub struct Options {
     pub rate: Option<u32>,
     /// Bytes of packet in a detail event, at most [`MAX_SNAPLEN`].
     pub snaplen: u32,
+    /// Whether the stack is in a detail event.
     pub stack: bool,
+    /// Whether [`Facts`](lossdrop_common::Facts) are in a detail event.
+    pub facts: bool,
     /// Rows of the key table for each CPU, a power of two.
     pub keys: u32,
     /// Size of the ring buffer in bytes: a power of two, at least a page.
@@ -63,6 +66,7 @@ impl Default for Options {
             rate: Some(100),
             snaplen: 0,
             stack: false,
+            facts: false,
             keys: 4096,
             ring_bytes: 8 << 20,
             debug: false,
@@ -133,8 +137,10 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
     sys::lift_memlock_limit();
     let config = Config {
         offsets: facts.offsets,
+        fact_offsets: facts.fact_offsets,
         args: facts.args,
         filters: options.filter.kinds().0,
+        facts: options.facts.into(),
         rate: options.rate.map_or(RATE_UNLIMITED, u64::from),
         slots: options.keys,
         snaplen: options.snaplen.min(MAX_SNAPLEN),
@@ -240,6 +246,7 @@ impl Options {
     /// Where the variable parts of an event lie with these options.
     pub fn layout(&self) -> Layout {
         Layout {
+            facts: self.facts,
             stack_bytes: self.stack_bytes() as usize,
             snaplen: self.snaplen.min(MAX_SNAPLEN).next_multiple_of(8) as usize,
         }
@@ -282,10 +289,12 @@ mod tests {
     fn an_event_has_room_for_what_was_asked_for_and_no_more() {
         for (snaplen, room) in [(0, 0), (1, 8), (8, 8), (100, 104), (256, 256), (257, 256), (u32::MAX, 256)] {
             let layout = Options { snaplen, ..Options::default() }.layout();
-            assert_eq!(layout, Layout { stack_bytes: 0, snaplen: room }, "{snaplen}");
+            assert_eq!(layout, Layout { snaplen: room, ..Layout::default() }, "{snaplen}");
         }
         let layout = Options { stack: true, ..Options::default() }.layout();
-        assert_eq!(layout, Layout { stack_bytes: 32 * 8, snaplen: 0 });
+        assert_eq!(layout, Layout { stack_bytes: 32 * 8, ..Layout::default() });
+        let layout = Options { facts: true, ..Options::default() }.layout();
+        assert_eq!(layout, Layout { facts: true, ..Layout::default() });
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod btf;
 pub mod counters;
 pub mod ethtool;
+pub mod fact_offsets;
 pub mod facts;
 pub mod load;
 pub mod offsets;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lossdrop_common::Event;
 use serde::Serialize;
 
-use super::{DropView, Output, Summary, packet};
+use super::{DropView, Output, Summary, facts::FactFields, packet};
 use crate::{accounting::Accounting, owners::Owner};
 
 /// Writes JSON lines.
@@ -49,14 +49,16 @@ struct DropLine<'a> {
     cpu: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<&'a [String]>,
+    #[serde(flatten)]
+    facts: Option<FactFields<'a>>,
     #[serde(skip_serializing_if = "str::is_empty")]
     packet: &'a str,
 }
 
-#[derive(Serialize)]
-struct Netns<'a> {
-    inum: u32,
-    name: Option<&'a str>,
+#[derive(Debug, Serialize)]
+pub(super) struct Netns<'a> {
+    pub(super) inum: u32,
+    pub(super) name: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -182,6 +184,7 @@ impl Output for Json {
                 owner: drop.owner,
                 cpu: event.cpu,
                 stack: drop.stack,
+                facts: drop.facts.map(|facts| FactFields::new(facts, drop.peer_netns)),
                 packet: &hex(drop.packet),
             },
             out,

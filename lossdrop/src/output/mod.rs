@@ -1,12 +1,14 @@
 //! What the user sees: a drop, and the summary at the end, as text or as JSON.
 
+mod facts;
+pub mod diagnosis;
 pub mod json;
 pub mod packet;
 pub mod text;
 
 use std::time::Duration;
 
-use lossdrop_common::Event;
+use lossdrop_common::{Event, Facts};
 
 use crate::{
     accounting::Accounting,
@@ -31,6 +33,10 @@ pub struct DropView<'a> {
     pub owner: Option<&'a Owner>,
     /// `None` unless asked for.
     pub stack: Option<&'a [String]>,
+    /// `None` where the kernel program was not asked for them.
+    pub facts: Option<&'a Facts>,
+    /// The name of the namespace of a veth's other end, if something leads there.
+    pub peer_netns: Option<&'a str>,
     /// From the network header on.
     pub packet: &'a [u8],
 }

@@ -2,7 +2,10 @@
 //! anew.
 
 use jiff::tz::TimeZone;
-use lossdrop_common::{DropKey, L3, Shape};
+use lossdrop_common::{
+    DropKey, L3, Shape,
+    facts::{PacketFacts, QdiscFacts, RouteFacts, SocketFacts},
+};
 
 use super::{json::Json, text::Text, *};
 use crate::knowledge::kinds;
@@ -58,6 +61,7 @@ fn variety() -> Vec<Event> {
 struct Beside<'a> {
     owner: Option<&'a Owner>,
     stack: Option<&'a [String]>,
+    facts: Option<&'a Facts>,
     packet: &'a [u8],
 }
 
@@ -77,6 +81,8 @@ fn rendered(output: &mut impl Output, events: &[Event], beside: &Beside<'_>) -> 
             iface: &crate::sanitize::sanitize_bytes(&ifname),
             owner: beside.owner,
             stack: beside.stack,
+            facts: beside.facts,
+            peer_netns: beside.facts.map(|_| "container"),
             packet: beside.packet,
         };
         output.drop(&view, &mut out);
@@ -108,7 +114,7 @@ fn text_shows_owner_stack_and_bytes_where_they_were_asked_for() {
     let owner = Owner { pid: 4711, comm: "nginx".to_owned(), cgroup: "/system.slice/nginx".to_owned() };
     let stack = ["nf_hook_slow+0x10".to_owned(), "ip_local_deliver+0xc3".to_owned()];
     let packet: Vec<u8> = (0x1a..0x40).collect();
-    let beside = Beside { owner: Some(&owner), stack: Some(&stack), packet: &packet };
+    let beside = Beside { owner: Some(&owner), stack: Some(&stack), packet: &packet, ..Beside::default() };
     insta::assert_snapshot!(rendered(&mut text(false, true), &[fault()], &beside));
 }
 
@@ -133,6 +139,8 @@ fn a_long_name_widens_its_column_for_the_lines_that_follow_up_to_a_limit() {
             iface: "",
             owner: None,
             stack: None,
+            facts: None,
+            peer_netns: None,
             packet: &[],
         };
         text.drop(&view, &mut out);
@@ -150,13 +158,59 @@ fn json_has_a_line_for_every_kind_of_packet() {
 fn json_has_owner_stack_and_bytes_where_they_are_known() {
     let owner = Owner { pid: 4711, comm: "a \"b\"".to_owned(), cgroup: "/".to_owned() };
     let stack = ["nf_hook_slow+0x10".to_owned()];
-    let beside = Beside { owner: Some(&owner), stack: Some(&stack), packet: &[0x45, 0x00, 0xff] };
+    let beside =
+        Beside { owner: Some(&owner), stack: Some(&stack), packet: &[0x45, 0x00, 0xff], ..Beside::default() };
     let line = rendered(&mut Json::default(), &[fault()], &beside);
     let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(value["owner"], serde_json::json!({"pid": 4711, "comm": "a \"b\"", "cgroup": "/"}));
     assert_eq!(
         (&value["stack"], &value["packet"]),
         (&serde_json::json!(["nf_hook_slow+0x10"]), &"4500ff".into())
+    );
+}
+
+#[test]
+fn json_has_what_the_kernel_knew_and_nothing_that_it_did_not_know() {
+    const NAMES: [&str; 5] = ["gso_size", "route", "peer", "qdisc", "socket"];
+    let told = |facts: &Facts| {
+        let beside = Beside { facts: Some(facts), ..Beside::default() };
+        let line = rendered(&mut Json::default(), &[fault()], &beside);
+        let mut drop: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        drop.as_object_mut().expect("an object").retain(|name, _| NAMES.contains(&name.as_str()));
+        drop
+    };
+    let all = testing::facts();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&told(&all)).expect("JSON"));
+    assert_eq!(told(&Facts::default()), serde_json::json!({}));
+    let groups =
+        [(Facts::ROUTE, "route"), (Facts::PEER, "peer"), (Facts::QDISC, "qdisc"), (Facts::SOCKET, "socket")];
+    for (present, name) in groups {
+        let packet = PacketFacts { gso_size: 0, ..all.packet };
+        let object = told(&Facts { present, packet, ..all });
+        assert_eq!(object.as_object().expect("an object").keys().collect::<Vec<_>>(), [name]);
+    }
+}
+
+#[test]
+fn what_does_not_hold_for_a_queue_or_a_socket_is_not_told() {
+    let told = |facts: &Facts| {
+        let beside = Beside { facts: Some(facts), ..Beside::default() };
+        let line = rendered(&mut Json::default(), &[fault()], &beside);
+        serde_json::from_str::<serde_json::Value>(&line).expect("JSON")
+    };
+    let facts = testing::facts();
+    let qdisc = |qdisc| told(&Facts { qdisc, ..facts })["qdisc"].take();
+    assert_eq!(
+        qdisc(QdiscFacts { flags: QdiscFacts::PER_CPU, ..facts.qdisc }),
+        serde_json::json!({"kind": "tbf", "handle": "8001:", "limit": 0})
+    );
+    assert_eq!(qdisc(QdiscFacts { kind: name("noqueue"), ..facts.qdisc }), serde_json::Value::Null);
+    let connected = Facts { socket: SocketFacts { state: 1, ..facts.socket }, ..facts };
+    assert_eq!(told(&connected)["socket"].get("accept_queue"), None);
+    let by_device = Facts { route: RouteFacts { route_mtu: 0, ..facts.route }, ..facts };
+    assert_eq!(
+        (&told(&by_device)["route"]["mtu"], &told(&facts)["route"]["mtu"]),
+        (&1500.into(), &1400.into())
     );
 }
 
@@ -305,6 +359,8 @@ fn a_time_that_no_calendar_has_is_a_dash() {
         iface: "",
         owner: None,
         stack: None,
+        facts: None,
+        peer_netns: None,
         packet: &[],
     };
     text(false, false).drop(&view, &mut out);

@@ -125,7 +125,7 @@ fn an_event_that_cannot_be_decoded_is_counted_as_suppressed() {
     let mut events = batch(&[fault()]);
     events.push(b"garbage");
     events.push(&[]);
-    events.push(&testing::bytes(Layout::default(), &fault(), &[], &[]));
+    events.push(&testing::bytes(Layout::default(), &fault(), None, &[], &[]));
     let mut pipeline = pipeline(Limits::default());
     assert_eq!(processed(&mut pipeline, &events), "fault\nfault\n");
     let books = balanced(&mut pipeline, &counted(&[fault(); 4]));
@@ -142,14 +142,14 @@ proptest! {
     ) {
         let cause = cause.map(|cause| cause.parse().expect("known"));
         let selection = Selection { cause: cause.into_iter().collect(), severity: Vec::new() };
-        let mut pipeline = pipeline(Limits { all, selection, rate, count, duration: None });
+        let mut pipeline = pipeline(Limits { all, selection, rate, count, ..Limits::default() });
         let mut counters = Counters::default();
         let mut lines = 0;
         for kinds in kinds {
             let mut batch = Batch::default();
             for kind in kinds {
                 let event = if kind == 1 { noise() } else { fault() };
-                let bytes = testing::bytes(Layout::default(), &event, &[], &[]);
+                let bytes = testing::bytes(Layout::default(), &event, None, &[], &[]);
                 batch.push(if kind == 2 { &bytes[1..] } else { &bytes });
                 counters.seen += 1;
                 *counters.rows.entry(event.key).or_default() += Row { count: 1, sent: 1, lost: 0 };

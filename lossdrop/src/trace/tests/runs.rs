@@ -102,7 +102,7 @@ fn recorded() -> Batch {
 }
 
 fn recorded_run<O: Output>(output: O) -> String {
-    let limits = Limits { all: true, ..Limits::default() };
+    let limits = Limits { all: true, stack: true, ..Limits::default() };
     let mut pipeline = Pipeline::new(testing::recorded_describer(), output, RECORDED_LAYOUT, limits);
     let decoded = RECORDED.map(|bytes| RECORDED_LAYOUT.decode(bytes).expect("an event").event);
     let sink = Sink::default();

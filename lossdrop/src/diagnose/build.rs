@@ -1,0 +1,296 @@
+//! From groups to findings: suspects are named, groups with the same one become one, the worst come first.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+
+use super::{
+    collect::Collected,
+    context::{Context, Rules},
+    finding::{Benign, Books, Culprit, Diagnosis, Finding},
+    group::Group,
+    place::Places,
+    reconcile::{self, Part},
+    ruled_out::ruled_out,
+    suspects::{Suspect, several, suspects},
+    survey::Survey,
+    untraced,
+};
+use crate::{
+    accounting::Counters,
+    knowledge::{KINDS, Kind, Severity},
+    machine,
+    namespaces::Namespaces,
+    owners,
+};
+
+/// The questions that are still asked when the run is over may take so long in all.
+const QUESTIONS: Duration = Duration::from_secs(3);
+/// Findings of one kind in one namespace; those of fewer drops are told together.
+const OF_ONE_KIND: usize = 8;
+
+/// What the surveys and the run found.
+#[derive(Debug)]
+pub struct Evidence {
+    pub namespaces: Namespaces,
+    pub before: Survey,
+    pub after: Survey,
+    pub collected: Collected,
+    pub counters: Counters,
+    pub elapsed: Duration,
+    /// As `uname -r` says.
+    pub kernel: String,
+    pub host: String,
+}
+
+/// The whole diagnosis.
+pub fn diagnosis(evidence: Evidence) -> Diagnosis {
+    let Evidence { namespaces, before, after, collected, counters, elapsed, kernel, host } = evidence;
+    let mut notes = before.notes.clone();
+    notes.extend(after.notes.iter().cloned());
+    let context = context(Places::new(namespaces), before, after, &collected.groups);
+    let named = name(collected.groups, &context);
+    let mut findings: Vec<(Finding, Vec<Part>)> = named
+        .into_iter()
+        .map(|(group, suspect)| {
+            let parts = parts(&group, &suspect);
+            (finding(&group, &suspect, &context), parts)
+        })
+        .collect();
+    let traced = |kind: &Kind, netns: u32| {
+        let of_kind = findings.iter().flat_map(|(_, parts)| parts);
+        of_kind.filter(|part| part.kind == kind && part.netns == netns).map(|part| part.count).sum()
+    };
+    let untraced: Vec<_> = untraced::findings(&context, traced)
+        .into_iter()
+        .map(|(finding, part)| (finding, vec![part]))
+        .collect();
+    findings.extend(untraced);
+    findings.sort_by_cached_key(|(finding, _)| rank(finding));
+    let (findings, mut all_parts) = numbered(findings);
+    all_parts.extend(collected.noise.iter().map(|(key, kind, count)| Part {
+        finding: None,
+        kind,
+        key: *key,
+        count: *count,
+        netns: key.netns,
+        device: String::new(),
+    }));
+    let lines = reconcile::lines(&context, &all_parts, &findings);
+    let books = books(&counters, &findings, &collected.benign);
+    notes.extend(remarks(&counters));
+    Diagnosis {
+        ruled_out: ruled_out(&context, &findings),
+        counters: lines,
+        benign: benign(collected.benign),
+        findings,
+        notes: notes.into_iter().collect(),
+        accounting: books,
+        duration_s: elapsed.as_secs_f64(),
+        kernel,
+        host,
+    }
+}
+
+fn context(places: Places, before: Survey, after: Survey, groups: &[Group]) -> Context {
+    let mut rules: BTreeMap<u32, Rules> = BTreeMap::new();
+    let mut old = before.rules;
+    for (netns, (after, complete)) in after.rules {
+        let (before, was_complete) = old.remove(&netns).unwrap_or_default();
+        rules.insert(netns, Rules { before, after, complete: complete && was_complete });
+    }
+    let moved = machine::delta(&before.machine, &after.machine);
+    // The processes behind listeners, and behind sockets that lost something.
+    let inodes = after.machine.netns.values().flat_map(|state| {
+        let listeners = state.listeners.iter().map(|socket| u64::from(socket.inode));
+        let udp = state.udp.iter().filter(|socket| socket.drops > 0).map(|socket| u64::from(socket.inode));
+        listeners.chain(udp)
+    });
+    let inodes = inodes.filter(|inode| *inode != 0).collect();
+    Context {
+        owners: owners::find(&inodes).into_iter().collect(),
+        frees_in_nft: suspects::frees_in_nft(groups),
+        before: before.machine,
+        after: after.machine,
+        moved,
+        rules,
+        places,
+        deadline: Instant::now() + QUESTIONS,
+    }
+}
+
+/// Groups with their suspects, one for each suspect.
+fn name<'a>(groups: Vec<Group>, context: &Context) -> Vec<(Group, Suspect<'a>)> {
+    let mut named: Vec<(Group, Suspect<'a>)> = Vec::new();
+    for (group, suspect) in groups.into_iter().flat_map(|group| suspects(group, context)) {
+        match named.iter_mut().find(|(_, known)| known.is(&suspect)) {
+            Some((known, by)) => {
+                by.confidence = by.confidence.min(suspect.confidence);
+                known.absorb(group);
+            }
+            None => named.push((group, suspect)),
+        }
+    }
+    gather(named)
+}
+
+/// A scan of a thousand ports is one finding, not a thousand.
+fn gather<'a>(mut named: Vec<(Group, Suspect<'a>)>) -> Vec<(Group, Suspect<'a>)> {
+    named.sort_by_key(|(group, _)| std::cmp::Reverse(group.count));
+    let mut seen: HashMap<(String, u32), usize> = HashMap::new();
+    let mut kept = Vec::new();
+    let mut rest: BTreeMap<(String, u32), Vec<(Group, Suspect<'a>)>> = BTreeMap::new();
+    for (group, suspect) in named {
+        let key = (suspect.kind.to_string(), suspect.netns);
+        let number = seen.entry(key.clone()).or_default();
+        *number += 1;
+        if *number < OF_ONE_KIND {
+            kept.push((group, suspect));
+        } else {
+            rest.entry(key).or_default().push((group, suspect));
+        }
+    }
+    for mut others in rest.into_values() {
+        let Some((mut group, suspect)) = others.pop() else { continue };
+        if others.is_empty() {
+            kept.push((group, suspect));
+            continue;
+        }
+        let names: Vec<String> = std::iter::once(&suspect)
+            .chain(others.iter().map(|(_, suspect)| suspect))
+            .filter_map(|suspect| Some(suspect.culprit.as_ref()?.name.clone()))
+            .collect();
+        for (other, _) in others {
+            group.absorb(other);
+        }
+        let suspect = several(&group, suspect, &names);
+        kept.push((group, suspect));
+    }
+    kept
+}
+
+fn parts(group: &Group, suspect: &Suspect<'_>) -> Vec<Part> {
+    let device = suspect
+        .culprit
+        .as_ref()
+        .filter(|culprit| culprit.r#type == "device")
+        .map(|culprit| culprit.name.clone())
+        .unwrap_or_default();
+    let part = |(key, count): (&lossdrop_common::DropKey, &u64)| Part {
+        finding: None,
+        kind: suspect.kind,
+        key: *key,
+        count: *count,
+        netns: suspect.netns,
+        device: device.clone(),
+    };
+    group.keys.iter().map(part).collect()
+}
+
+fn finding(group: &Group, suspect: &Suspect<'_>, context: &Context) -> Finding {
+    let story = suspect.tell(group, context);
+    let timestamp = |unix_ns: i128| Some(Timestamp::from_nanosecond(unix_ns).ok()?.to_string());
+    let told = group.detailed > 0;
+    Finding {
+        cause: suspect.kind.class.as_str(),
+        kind: suspect.kind,
+        severity: suspect.severity,
+        confidence: suspect.confidence,
+        traced: true,
+        title: story.title,
+        count: group.count,
+        exact: group.exact,
+        first_ts: told.then(|| timestamp(group.first_ns)).flatten(),
+        last_ts: told.then(|| timestamp(group.last_ns)).flatten(),
+        netns: context.places.name(suspect.netns),
+        culprit: suspect.culprit.clone(),
+        numbers: story.numbers,
+        sizes: if story.sizes { group.sizes() } else { Vec::new() },
+        flows: group.top_flows(),
+        evidence: group.verdict.evidence.clone(),
+        explanation: story.explanation,
+        fixes: story.fixes,
+        look: story.look,
+    }
+}
+
+/// The worst first: what is always a fault before what is one by chance, what is sure before what is not, the more
+/// frequent first.
+fn rank(finding: &Finding) -> impl Ord + use<> {
+    let place = KINDS.iter().position(|kind| *kind == finding.kind).unwrap_or(usize::MAX);
+    let culprit = finding.culprit.as_ref().map(|culprit| culprit.name.clone());
+    (
+        std::cmp::Reverse((finding.severity, finding.kind.severity, finding.confidence, finding.count)),
+        place,
+        culprit,
+        finding.netns.clone(),
+    )
+}
+
+/// The parts know by which finding they are told.
+fn numbered(findings: Vec<(Finding, Vec<Part>)>) -> (Vec<Finding>, Vec<Part>) {
+    let mut all = Vec::new();
+    let findings = findings.into_iter().enumerate().map(|(index, (finding, parts))| {
+        all.extend(parts.into_iter().map(|part| Part { finding: Some(index), ..part }));
+        finding
+    });
+    (findings.collect(), all)
+}
+
+fn benign(noise: BTreeMap<String, (&'static Kind, u64)>) -> Vec<Benign> {
+    let mut benign: Vec<Benign> =
+        noise.into_values().map(|(kind, count)| Benign { kind, count }).filter(|noise| noise.count > 0).collect();
+    benign.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.slug.cmp(b.kind.slug)));
+    benign
+}
+
+fn books(
+    counters: &Counters,
+    findings: &[Finding],
+    benign: &BTreeMap<String, (&'static Kind, u64)>,
+) -> Books {
+    let shown = findings.iter().filter(|finding| finding.traced).map(|finding| finding.count).sum();
+    let noise: u64 = benign.values().map(|(_, count)| count).sum();
+    let counted: u64 = counters.rows.values().map(|row| row.count).sum();
+    Books {
+        seen: counters.seen,
+        shown,
+        suppressed: noise + counters.other.count,
+        filtered: counters.filtered,
+        // Those that have no key; a lost detail is still counted under its key.
+        lost: counters.seen.saturating_sub(counters.filtered + counted + counters.other.count),
+    }
+}
+
+fn remarks(counters: &Counters) -> BTreeSet<String> {
+    let mut remarks = BTreeSet::new();
+    let details: u64 = counters.rows.values().map(|row| row.lost).sum();
+    if details > 0 {
+        remarks.insert(format!(
+            "{details} details found no room in the ring buffer (--buffer makes it larger): all drops are counted, and those are told \
+             by their kind alone"
+        ));
+    }
+    if counters.other.count > 0 {
+        remarks.insert(format!(
+            "{} drops are of kinds for which the key table had no room (--keys makes it larger): they are counted as suppressed",
+            counters.other.count
+        ));
+    }
+    remarks
+}
+
+/// The worst severity decides the exit code.
+pub fn is_healthy(diagnosis: &Diagnosis) -> bool {
+    diagnosis.severity() <= Severity::Policy
+}
+
+/// A culprit that stands for several.
+pub(super) fn crowd(kind: &'static str, names: &[String]) -> Culprit {
+    let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+    let more = if names.len() > shown.len() { ", …" } else { "" };
+    Culprit::new(kind, format!("{} others", names.len())).text(format!("{}{more}", shown.join(", ")))
+}
