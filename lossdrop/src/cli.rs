@@ -9,7 +9,7 @@ use crate::{filter::FilterArgs, select::Selection};
 
 /// Says for every packet that the Linux kernel drops: which, where, why, and whose.
 ///
-/// Exit codes: 0 all went well, 1 something failed, 2 wrong usage.
+/// Exit codes: 0 all went well, 1 something failed, 2 wrong usage, 3 diagnose found a capacity that was hit or a fault.
 #[derive(Debug, Parser)]
 #[command(name = "lossdrop", version, max_term_width = 110)]
 pub struct Cli {
@@ -24,6 +24,10 @@ pub struct Cli {
 pub enum Command {
     /// Print a line for every dropped packet as it happens
     Trace(Box<TraceArgs>),
+    /// Watch for a while, then say what is the matter, who is responsible, and what to type
+    ///
+    /// Exit code 3: something above policy was found, a capacity that was hit or a fault.
+    Diagnose(Box<DiagnoseArgs>),
     /// Tell what this kernel offers, and what is lost where it lacks something
     Check {
         /// JSON instead of a table
@@ -64,15 +68,8 @@ pub struct TraceArgs {
     /// Lines a second for each kind of drop (reason, location, device, …), or "unlimited"; the rest is only counted
     #[arg(long, value_name = "LINES", default_value = "100")]
     pub rate: Rate,
-    /// Size of the ring buffer between kernel and lossdrop: 64K, 8M, …
-    #[arg(long, value_name = "SIZE", default_value = "8M", help_heading = "Tuning")]
-    pub buffer: BufferSize,
-    /// Kinds of drop that each CPU keeps count of, a power of two; 64 bytes each
-    #[arg(long, value_name = "ROWS", default_value = "4096", help_heading = "Tuning")]
-    pub keys: Keys,
-    /// How to attach to the kernel; by default, the best that it allows
-    #[arg(long, value_name = "HOW", help_heading = "Tuning")]
-    pub attach: Option<AttachArg>,
+    #[command(flatten)]
+    pub tuning: Tuning,
     // Last: their headings would hold for what follows.
     #[command(flatten)]
     pub selection: Selection,
@@ -85,6 +82,36 @@ impl TraceArgs {
     pub fn shows_benign(&self) -> bool {
         self.all || self.selection.names_benign()
     }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DiagnoseArgs {
+    /// Watch for this time: 500ms, 10s, 5m, 1h; Ctrl-C ends it early with what there is
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub duration: Span,
+    /// One JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub tuning: Tuning,
+    // Last: its heading would hold for what follows.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// How the kernel side works.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Tuning")]
+pub struct Tuning {
+    /// Size of the ring buffer between kernel and lossdrop: 64K, 8M, …
+    #[arg(long, value_name = "SIZE", default_value = "8M")]
+    pub buffer: BufferSize,
+    /// Kinds of drop that each CPU keeps count of, a power of two; 64 bytes each
+    #[arg(long, value_name = "ROWS", default_value = "4096")]
+    pub keys: Keys,
+    /// How to attach to the kernel; by default, the best that it allows
+    #[arg(long, value_name = "HOW")]
+    pub attach: Option<AttachArg>,
 }
 
 /// A way to attach, as typed.
@@ -221,11 +248,11 @@ mod tests {
     fn without_options_the_defaults_hold() {
         let args = trace("").expect("no option is needed");
         assert_eq!(
-            (args.snaplen, args.rate, args.buffer, args.keys),
+            (args.snaplen, args.rate, args.tuning.buffer, args.tuning.keys),
             (128, Rate(Some(100)), BufferSize(8 << 20), Keys(4096))
         );
         assert!(!(args.all || args.stack || args.hex || args.json));
-        assert_eq!((args.count, args.duration, args.attach), (None, None, None));
+        assert_eq!((args.count, args.duration, args.tuning.attach), (None, None, None));
         assert_eq!(args.filter.to_string(), "none");
     }
 
@@ -245,9 +272,12 @@ mod tests {
         assert!(args.all && args.stack && args.json);
         assert_eq!((args.snaplen, args.count, args.rate), (64, Some(5), Rate(None)));
         assert_eq!(args.duration, Some(Span(Duration::from_millis(1500))));
-        assert_eq!((args.buffer, args.keys), (BufferSize(65536), Keys(1)));
-        assert_eq!(args.attach.map(Attach::from), Some(Attach::RawTracepoint));
-        assert_eq!(trace("--attach tp-btf").expect("known").attach.map(Attach::from), Some(Attach::TpBtf));
+        assert_eq!((args.tuning.buffer, args.tuning.keys), (BufferSize(65536), Keys(1)));
+        assert_eq!(args.tuning.attach.map(Attach::from), Some(Attach::RawTracepoint));
+        assert_eq!(
+            trace("--attach tp-btf").expect("known").tuning.attach.map(Attach::from),
+            Some(Attach::TpBtf)
+        );
         assert_eq!(args.selection.to_string(), "cause mtu, cause socket/rcvbuf, severity fault");
         assert!(trace("--hex").expect("known").hex);
     }

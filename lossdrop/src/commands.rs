@@ -17,6 +17,7 @@ use crate::{
     check, cli,
     cli::{Cli, Command, TraceArgs},
     describe::Describer,
+    diagnose,
     kernel::{Kernel, KernelFacts, Options},
     namespaces::Namespaces,
     output::{json::Json, text::Text},
@@ -30,6 +31,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     init_log(cli.verbose);
     match &cli.command {
         Command::Trace(args) => trace_command(args, cli.verbose >= 2).map(|()| ExitCode::SUCCESS),
+        Command::Diagnose(args) => diagnose::command::run(args, cli.verbose >= 2),
         Command::Check { json } => check::run(*json),
         Command::Reasons { json } => reasons::run(*json).map(|()| ExitCode::SUCCESS),
     }
@@ -52,7 +54,8 @@ fn init_log(verbose: u8) {
         .init();
 }
 
-fn trace_command(args: &TraceArgs, debug: bool) -> Result<()> {
+/// What every command that watches begins with.
+pub(crate) fn kernel_facts() -> Result<KernelFacts> {
     check::require()?;
     let facts = KernelFacts::gather()?;
     for missing in &facts.missing {
@@ -61,8 +64,49 @@ fn trace_command(args: &TraceArgs, debug: bool) -> Result<()> {
     for missing in &facts.missing_facts {
         info!("this kernel has no {}: lossdrop can't tell {}", missing.field, missing.lost);
     }
+    Ok(facts)
+}
+
+/// Names for the running kernel's numbers.
+pub(crate) fn describer(facts: &KernelFacts) -> Result<Describer> {
+    let symbols = Symbols::load().context("cannot read /proc/kallsyms")?;
+    if symbols.is_empty() {
+        warn!(
+            "the kernel hides its addresses (kernel.kptr_restrict, or no CAP_SYSLOG): locations are shown as numbers"
+        );
+    }
+    Ok(Describer::new(facts.has_reason().then(|| facts.reasons.clone()), symbols))
+}
+
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()
+}
+
+/// Ready when somebody asks us to end.
+pub(crate) fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}
+
+/// Standard output takes colours.
+pub(crate) fn wants_color() -> bool {
+    // anstream takes any terminal for a colourful one where the variable CI is set.
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !dumb && AutoStream::choice(&stdout()) != ColorChoice::Never
+}
+
+fn trace_command(args: &TraceArgs, debug: bool) -> Result<()> {
+    let facts = kernel_facts()?;
     let options = Options {
-        attach: args.attach.map(Into::into),
+        attach: args.tuning.attach.map(Into::into),
         filter: args.filter.resolve(&facts.reasons, Namespaces::scan)?,
         rate: args.rate.0,
         // The bytes go nowhere but into JSON and the dump.
@@ -70,33 +114,22 @@ fn trace_command(args: &TraceArgs, debug: bool) -> Result<()> {
         // A verdict needs both, and details that are rationed can bear them.
         stack: args.stack || args.rate.0.is_some(),
         facts: args.rate.0.is_some(),
-        keys: args.keys.0,
-        ring_bytes: args.buffer.0,
+        keys: args.tuning.keys.0,
+        ring_bytes: args.tuning.buffer.0,
         debug,
     };
-    let symbols = Symbols::load().context("cannot read /proc/kallsyms")?;
-    if symbols.is_empty() {
-        warn!(
-            "the kernel hides its addresses (kernel.kptr_restrict, or no CAP_SYSLOG): locations are shown as numbers"
-        );
-    }
-    let reasons = facts.has_reason().then(|| facts.reasons.clone());
-    let describer = Describer::new(reasons, symbols);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+    let describer = describer(&facts)?;
+    let runtime = runtime()?;
     let result = runtime.block_on(async {
         if args.json {
             trace_with(args, &facts, &options, describer, Json::default()).await
         } else {
-            // anstream takes any terminal for a colourful one where the variable CI is set.
-            let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-            let color = !dumb && AutoStream::choice(&stdout()) != ColorChoice::Never;
             trace_with(
                 args,
                 &facts,
                 &options,
                 describer,
-                Text::new(color, args.hex, jiff::tz::TimeZone::system()),
+                Text::new(wants_color(), args.hex, jiff::tz::TimeZone::system()),
             )
             .await
         }
@@ -113,16 +146,7 @@ async fn trace_with<O: crate::output::Output>(
     describer: Describer,
     output: O,
 ) -> Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let stop = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    };
+    let stop = asked_to_stop()?;
     let limits = Limits {
         all: args.shows_benign(),
         selection: args.selection.clone(),
@@ -152,10 +176,7 @@ fn own_stdout() -> std::io::Result<OwnedFd> {
 fn headline(args: &TraceArgs, facts: &KernelFacts, kernel: &Kernel) -> String {
     let noise =
         if args.shows_benign() { "benign drops shown" } else { "benign drops hidden (--all shows them)" };
-    let how = match kernel.attach {
-        lossdrop_common::Attach::TpBtf => "tp_btf",
-        lossdrop_common::Attach::RawTracepoint => "raw_tracepoint",
-    };
+    let how = kernel.how();
     let selection = match &args.selection {
         everything if everything.is_everything() => String::new(),
         selection => format!("; only {selection}"),
@@ -164,13 +185,13 @@ fn headline(args: &TraceArgs, facts: &KernelFacts, kernel: &Kernel) -> String {
 }
 
 /// The kernel program while it runs.
-struct Live {
+pub(crate) struct Live {
     kernel: Kernel,
     log: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
 impl Live {
-    fn new(mut kernel: Kernel, debug: bool) -> Self {
+    pub(crate) fn new(mut kernel: Kernel, debug: bool) -> Self {
         let log = debug.then(|| EbpfLogger::init(kernel.ebpf_mut()));
         let log =
             log.and_then(|log| log.inspect_err(|error| debug!("no log from the kernel side: {error}")).ok());

@@ -5,13 +5,14 @@
 
 pub mod build;
 pub mod collect;
+pub mod command;
 pub mod context;
 pub mod finding;
 pub mod group;
 pub mod place;
-mod reconcile;
-mod ruled_out;
-mod suspects;
+pub mod reconcile;
+pub mod ruled_out;
 pub mod survey;
-mod untraced;
+pub mod suspects;
+pub mod untraced;
 pub mod watch;

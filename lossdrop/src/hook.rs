@@ -32,8 +32,8 @@ impl fmt::Display for HookPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hook = self.hook.name().to_ascii_uppercase();
         match self.family {
-            Family::Ip | Family::Ip6 | Family::Inet => f.write_str(&hook),
-            Family::Arp | Family::Bridge | Family::Netdev => write!(f, "{} {hook}", self.family.name()),
+            Ip | Ip6 | Family::Inet => f.write_str(&hook),
+            Arp | Bridge | Netdev => write!(f, "{} {hook}", self.family.name()),
         }
     }
 }
@@ -116,13 +116,12 @@ pub fn hook<S: AsRef<str>>(frames: &[S]) -> Option<HookPoint> {
         name(*index).is_some_and(|name| name == "nf_hook_slow" || name == "nf_hook_slow_list")
     })?;
     let inner = || (0..slow).filter_map(name);
-    let (_, mut family, hook) = (slow + 1..frames.len()).take(2).find_map(|index| {
+    let (_, family, hook) = *(slow + 1..frames.len()).take(2).find_map(|index| {
         let caller = name(index)?;
         CALLERS.iter().find(|(known, ..)| *known == caller)
     })?;
-    if let Some((_, known)) = ENTRIES.iter().find(|(entry, _)| inner().any(|frame| frame == *entry)) {
-        family = *known;
-    }
+    let entry = ENTRIES.iter().find(|(entry, _)| inner().any(|frame| frame == *entry));
+    let family = entry.map_or(family, |(_, known)| *known);
     let engine = if inner().any(|frame| frame == "nf_queue" || frame == "__nf_queue") {
         Engine::Queue
     } else if inner().any(|frame| frame.starts_with("nft_do_chain")) {
@@ -130,12 +129,13 @@ pub fn hook<S: AsRef<str>>(frames: &[S]) -> Option<HookPoint> {
     } else {
         Engine::Other
     };
-    Some(HookPoint { family, hook: *hook, engine })
+    Some(HookPoint { family, hook, engine })
 }
 
 /// The packet is an ICMP message that the kernel was about to send itself.
 pub fn is_own_icmp<S: AsRef<str>>(frames: &[S]) -> bool {
-    const SENDERS: [&str; 5] = ["__icmp_send", "icmp_send", "icmp6_send", "icmpv6_send", "icmpv6_push_pending_frames"];
+    const SENDERS: [&str; 5] =
+        ["__icmp_send", "icmp_send", "icmp6_send", "icmpv6_send", "icmpv6_push_pending_frames"];
     frames.iter().any(|frame| SENDERS.contains(&frame.as_ref()))
 }
 
@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn an_nft_rule_is_known_by_its_chain_and_the_hook_by_its_caller() {
-        let frames = ["sk_skb_reason_drop", "nft_do_chain", "nft_do_chain_ipv4", "nf_hook_slow", "ip_local_deliver"];
+        let frames =
+            ["sk_skb_reason_drop", "nft_do_chain", "nft_do_chain_ipv4", "nf_hook_slow", "ip_local_deliver"];
         let found = hook(&frames).expect("a hook");
         assert_eq!(found, HookPoint { family: Ip, hook: Input, engine: Engine::Nft });
         assert_eq!(found.to_string(), "INPUT");

@@ -1,6 +1,10 @@
 //! From a drop in detail to its verdict: what the kernel knew at that moment refines what reason and location say.
 
-use lossdrop_common::{DeviceFacts, Event, Facts, L3, PeerFacts, QdiscFacts, RouteFacts, SocketFacts, event::bytes_of};
+use lossdrop_common::{
+    Event, Facts, L3,
+    event::bytes_of,
+    facts::{DeviceFacts, PeerFacts, QdiscFacts, RouteFacts, SocketFacts},
+};
 
 use crate::{
     describe::Described,
@@ -146,8 +150,13 @@ fn veth_peer(verdict: &mut Verdict, seen: &Seen<'_>) {
         let text = format!("{}, the veth's other end, is down", name(peer.name));
         set(verdict, &kinds::DEVICE_DOWN, Confidence::Certain, text);
     } else if seen.event.skb_len > limit && !seen.is_aggregate() {
-        let text = format!("frame of {} bytes > {limit}: MTU {} of {}, {} of header, {VLAN_SLACK} of slack",
-            seen.event.skb_len, peer.mtu, name(peer.name), peer.hard_header_len);
+        let text = format!(
+            "frame of {} bytes > {limit}: MTU {} of {}, {} of header, {VLAN_SLACK} of slack",
+            seen.event.skb_len,
+            peer.mtu,
+            name(peer.name),
+            peer.hard_header_len
+        );
         set(verdict, &kinds::MTU_VETH_PEER, Confidence::Certain, text);
     } else {
         verdict.confidence = Confidence::Possible;

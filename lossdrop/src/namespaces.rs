@@ -72,14 +72,18 @@ impl Namespaces {
         }
     }
 
+    /// With those that only the others know.
+    #[must_use]
+    pub fn or(mut self, others: Self) -> Self {
+        for (inum, namespace) in others.0 {
+            self.0.entry(inum).or_insert(namespace);
+        }
+        self
+    }
+
     /// Namespaces that are known already.
     pub fn from_known(known: impl IntoIterator<Item = (u32, Namespace)>) -> Self {
         Self(known.into_iter().collect())
-    }
-
-    /// All of them, by inode number.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &Namespace)> {
-        self.0.iter().map(|(inum, namespace)| (*inum, namespace))
     }
 
     /// The namespace of an inode number.

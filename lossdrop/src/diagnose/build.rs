@@ -15,8 +15,8 @@ use super::{
     place::Places,
     reconcile::{self, Part},
     ruled_out::ruled_out,
-    suspects::{Suspect, several, suspects},
     survey::Survey,
+    suspects::{self, Suspect, several, suspects},
     untraced,
 };
 use crate::{
@@ -241,8 +241,11 @@ fn numbered(findings: Vec<(Finding, Vec<Part>)>) -> (Vec<Finding>, Vec<Part>) {
 }
 
 fn benign(noise: BTreeMap<String, (&'static Kind, u64)>) -> Vec<Benign> {
-    let mut benign: Vec<Benign> =
-        noise.into_values().map(|(kind, count)| Benign { kind, count }).filter(|noise| noise.count > 0).collect();
+    let mut benign: Vec<Benign> = noise
+        .into_values()
+        .map(|(kind, count)| Benign { kind, count })
+        .filter(|noise| noise.count > 0)
+        .collect();
     benign.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.slug.cmp(b.kind.slug)));
     benign
 }

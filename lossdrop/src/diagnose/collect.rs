@@ -79,16 +79,17 @@ impl Collector {
 
     fn add(&mut self, decoded: &Decoded<'_>, clock_offset_ns: i128) {
         let event = decoded.event;
-        let frames: Vec<&str> = self.describer.frames(decoded.stack());
         let facts = decoded.facts();
         let described = self.describer.describe(&event.key);
+        let frames: Vec<&str> = self.describer.frames(decoded.stack());
         let seen = Seen { event: &event, facts: facts.as_ref(), frames: &frames, packet: decoded.packet };
         let verdict = judge(&described, &seen);
         let target = target(verdict.kind, &seen);
         let frames = frames.into_iter().map(str::to_owned).collect();
         let index = self.group(verdict, &event.key, target);
         let group = &mut self.groups[index];
-        let wants_owner = group.detailed < OWNERS_OF || group.find(|sample| sample.owner.as_ref()).is_none();
+        let wants_owner =
+            group.detailed < OWNERS_OF || group.samples.iter().all(|sample| sample.owner.is_none());
         let owner = if wants_owner { self.resolver.owner(event.socket_ino).cloned() } else { None };
         let packet = if group.samples.len() < SAMPLES { decoded.packet.to_vec() } else { Vec::new() };
         let unix_ns = i128::from(event.ktime_ns) + clock_offset_ns;
@@ -98,8 +99,7 @@ impl Collector {
 
     fn group(&mut self, verdict: Verdict, key: &DropKey, target: Target) -> usize {
         let target = if self.groups.len() < GROUPS_AT_MOST { target } else { Target::None };
-        let key =
-            GroupKey { kind: verdict.kind.to_string(), netns: key.netns, ifindex: key.ifindex, target };
+        let key = GroupKey { kind: verdict.kind.to_string(), netns: key.netns, ifindex: key.ifindex, target };
         if let Some(known) = self.by_key.get(&key) {
             let group = &mut self.groups[*known];
             group.verdict.confidence = group.verdict.confidence.min(verdict.confidence);

@@ -48,7 +48,9 @@ impl Context {
     }
 
     pub fn link_named(&self, netns: u32, name: &str) -> Option<&Link> {
-        [&self.after, &self.before].into_iter().find_map(|machine| machine.netns.get(&netns)?.link_named(name))
+        [&self.after, &self.before]
+            .into_iter()
+            .find_map(|machine| machine.netns.get(&netns)?.link_named(name))
     }
 
     pub fn state(&self, netns: u32) -> Option<&NetState> {

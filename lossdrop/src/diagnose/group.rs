@@ -8,13 +8,7 @@ use std::{
 use lossdrop_common::{DropKey, Event, Facts, L3, Shape, event::bytes_of};
 
 use super::finding::{Flow, Size};
-use crate::{
-    judge::Seen,
-    output::packet,
-    owners::Owner,
-    sanitize::sanitize_bytes,
-    verdict::Verdict,
-};
+use crate::{judge::Seen, output::packet, owners::Owner, sanitize::sanitize_bytes, verdict::Verdict};
 
 /// Flows that are told apart in a group; those beyond are counted together.
 const FLOWS_AT_MOST: usize = 1024;

@@ -113,9 +113,8 @@ mod tests {
             (3, "host", "/proc/1/ns/net"),
             (4, "odd", "/run/netns/two words"),
         ];
-        let namespaces = known.map(|(inum, name, path)| {
-            (inum, Namespace { name: name.to_owned(), path: PathBuf::from(path) })
-        });
+        let namespaces = known
+            .map(|(inum, name, path)| (inum, Namespace { name: name.to_owned(), path: PathBuf::from(path) }));
         Places { namespaces: Namespaces::from_known(namespaces), own: Some(3) }
     }
 

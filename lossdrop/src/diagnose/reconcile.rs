@@ -1,6 +1,9 @@
 //! The kernel's own counters against the drops that were traced: what explains each that moved, and what nothing does.
 
-use lossdrop_common::{DropKey, L3, parse::{IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP}};
+use lossdrop_common::{
+    DropKey, L3,
+    parse::{IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP},
+};
 
 use super::{
     context::Context,
@@ -195,7 +198,9 @@ impl Known {
             && match self.place {
                 Where::AtDevice => moved.netns == Some(part.key.netns) && part.key.ifindex == index,
                 Where::Culprit => moved.netns == Some(part.netns) && part.device == device,
-                Where::Netns => moved.netns.is_some_and(|netns| netns == part.key.netns || netns == part.netns),
+                Where::Netns => {
+                    moved.netns.is_some_and(|netns| netns == part.key.netns || netns == part.netns)
+                }
                 Where::Anywhere => true,
             }
     }
@@ -203,7 +208,8 @@ impl Known {
 
 /// A line for each counter of losses that moved.
 pub fn lines(context: &Context, parts: &[Part], findings: &[Finding]) -> Vec<CounterLine> {
-    let mut lines: Vec<CounterLine> = context.moved.iter().filter_map(|moved| line(moved, context, parts)).collect();
+    let mut lines: Vec<CounterLine> =
+        context.moved.iter().filter_map(|moved| line(moved, context, parts)).collect();
     lines.extend(rules(findings));
     lines.sort_by(|a, b| (&a.scope, &a.name).cmp(&(&b.scope, &b.name)));
     lines
@@ -211,7 +217,8 @@ pub fn lines(context: &Context, parts: &[Part], findings: &[Finding]) -> Vec<Cou
 
 fn line(moved: &Moved, context: &Context, parts: &[Part]) -> Option<CounterLine> {
     let kind = of(&moved.scope)?;
-    let rows: Vec<&Known> = COUNTERS.iter().filter(|known| known.of == kind && known.name == moved.name).collect();
+    let rows: Vec<&Known> =
+        COUNTERS.iter().filter(|known| known.of == kind && known.name == moved.name).collect();
     let first = rows.first()?;
     let mut explained = 0;
     let mut noise = 0;
@@ -225,7 +232,8 @@ fn line(moved: &Moved, context: &Context, parts: &[Part]) -> Option<CounterLine>
             None => noise += part.count,
         }
         // A veth counts one loss at both of its ends.
-        again |= moved.name == "tx_dropped" && (part.kind == &kinds::MTU_VETH_PEER || part.kind == &kinds::DEVICE_DOWN);
+        again |= moved.name == "tx_dropped"
+            && (part.kind == &kinds::MTU_VETH_PEER || part.kind == &kinds::DEVICE_DOWN);
     }
     findings.sort_unstable();
     let mut remarks = Vec::new();

@@ -49,7 +49,9 @@ static CHECKS: &[Check] = &[
         what: "no listen overflows",
         number: "listen_overflows",
         kinds: &["socket/accept-queue", "socket/syn-queue"],
-        counts: |moved| is_protocol(moved, &["TcpExtListenOverflows", "TcpExtListenDrops", "TcpExtTCPReqQFullDrop"]),
+        counts: |moved| {
+            is_protocol(moved, &["TcpExtListenOverflows", "TcpExtListenDrops", "TcpExtTCPReqQFullDrop"])
+        },
     },
     Check {
         what: "no route failures",
@@ -58,7 +60,14 @@ static CHECKS: &[Check] = &[
         counts: |moved| {
             is_protocol(
                 moved,
-                &["IpExtInNoRoutes", "Ip6InNoRoutes", "IpOutNoRoutes", "Ip6OutNoRoutes", "IpInAddrErrors", "Ip6InAddrErrors"],
+                &[
+                    "IpExtInNoRoutes",
+                    "Ip6InNoRoutes",
+                    "IpOutNoRoutes",
+                    "Ip6OutNoRoutes",
+                    "IpInAddrErrors",
+                    "Ip6InAddrErrors",
+                ],
             )
         },
     },
@@ -92,18 +101,24 @@ pub fn ruled_out(context: &Context, findings: &[Finding]) -> Vec<RuledOut> {
 
 /// The fullest table of connections.
 fn conntrack(context: &Context, findings: &[Finding]) -> Option<RuledOut> {
-    let found = findings
-        .iter()
-        .any(|finding| finding.cause == Class::Netfilter.as_str() && finding.kind.slug.starts_with("conntrack-full"));
+    let found = findings.iter().any(|finding| {
+        finding.cause == Class::Netfilter.as_str() && finding.kind.slug.starts_with("conntrack-full")
+    });
     if found {
         return None;
     }
-    let tables = context.after.netns.values().filter_map(|state| Some((state.inum, state.conntrack.as_ref()?)));
+    let tables =
+        context.after.netns.values().filter_map(|state| Some((state.inum, state.conntrack.as_ref()?)));
     let (netns, table) = tables.filter(|(_, table)| table.max > 0).max_by(|(_, a), (_, b)| {
         // As fractions, without a division.
         (u128::from(a.count) * u128::from(b.max)).cmp(&(u128::from(b.count) * u128::from(a.max)))
     })?;
-    let what = format!("conntrack {} of {}{}", table.count, table.max, context.places.of(netns).replacen(" of", " in", 1));
+    let what = format!(
+        "conntrack {} of {}{}",
+        table.count,
+        table.max,
+        context.places.of(netns).replacen(" of", " in", 1)
+    );
     (table.count < table.max)
         .then(|| RuledOut { what, numbers: [("entries", table.count), ("max", table.max)].into() })
 }

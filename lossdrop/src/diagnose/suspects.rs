@@ -42,7 +42,10 @@ pub struct Suspect<'a> {
 impl std::fmt::Debug for Suspect<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.culprit.as_ref().map(|culprit| culprit.name.as_str());
-        f.debug_struct("Suspect").field("kind", &self.kind.slug).field("culprit", &name).finish_non_exhaustive()
+        f.debug_struct("Suspect")
+            .field("kind", &self.kind.slug)
+            .field("culprit", &name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,7 +95,11 @@ impl Story {
 
 impl<'a> Suspect<'a> {
     /// As the group's verdict has it.
-    pub fn of(group: &Group, culprit: Option<Culprit>, tell: impl Fn(&Group, &Context) -> Story + 'a) -> Self {
+    pub fn of(
+        group: &Group,
+        culprit: Option<Culprit>,
+        tell: impl Fn(&Group, &Context) -> Story + 'a,
+    ) -> Self {
         Self {
             kind: group.verdict.kind,
             severity: group.verdict.severity,
@@ -130,7 +137,8 @@ impl<'a> Suspect<'a> {
 
     /// Both are the same: their drops belong to one finding.
     pub fn is(&self, other: &Self) -> bool {
-        let name = |suspect: &Self| suspect.culprit.as_ref().map(|culprit| (culprit.r#type, culprit.name.clone()));
+        let name =
+            |suspect: &Self| suspect.culprit.as_ref().map(|culprit| (culprit.r#type, culprit.name.clone()));
         self.kind == other.kind && self.netns == other.netns && name(self) == name(other)
     }
 }
@@ -165,5 +173,11 @@ pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)
 pub(super) fn several<'a>(group: &Group, one: Suspect<'_>, names: &[String]) -> Suspect<'a> {
     let kind = one.culprit.as_ref().map_or("others", |culprit| culprit.r#type);
     let suspect = Suspect::of(group, Some(crowd(kind, names)), other::tell);
-    Suspect { kind: one.kind, severity: one.severity, confidence: one.confidence, netns: one.netns, ..suspect }
+    Suspect {
+        kind: one.kind,
+        severity: one.severity,
+        confidence: one.confidence,
+        netns: one.netns,
+        ..suspect
+    }
 }

@@ -146,15 +146,16 @@ fn syn_queue(netns: u32, lost: u64, context: &Context) -> (Finding, Part) {
          drops.",
         cookies.unwrap_or(0)
     );
-    let story = queue_numbers(Story::new(format!("the SYN queue of {name} is full"), text), backlog, queued, lost)
-        .fix(
-            context.places.sysctl(netns, "net.ipv4.tcp_syncookies=1"),
-            "a full queue then answers with cookies instead of losing SYNs",
-        )
-        .fix(
-            context.places.sysctl(netns, "net.ipv4.tcp_max_syn_backlog=8192"),
-            "more open handshakes; the listener must be started again",
-        );
+    let story =
+        queue_numbers(Story::new(format!("the SYN queue of {name} is full"), text), backlog, queued, lost)
+            .fix(
+                context.places.sysctl(netns, "net.ipv4.tcp_syncookies=1"),
+                "a full queue then answers with cookies instead of losing SYNs",
+            )
+            .fix(
+                context.places.sysctl(netns, "net.ipv4.tcp_max_syn_backlog=8192"),
+                "more open handshakes; the listener must be started again",
+            );
     finding(&kinds::SOCKET_SYN_QUEUE, netns, lost, culprit, story, context)
 }
 
@@ -171,16 +172,18 @@ fn send_buffer(netns: u32, lost: u64, context: &Context) -> (Finding, Part) {
 /// Overflows and errors of devices, with what the driver itself counts.
 fn devices(context: &Context) -> Vec<(Finding, Part)> {
     let mut findings = Vec::new();
-    let count = |netns: u32, wanted: u32, names: &[&str]| -> Numbers {
+    let count = |netns: u32, wanted: u32, names: &[&'static str]| -> Numbers {
         let own = context.moved.iter().filter(|moved| {
-            moved.netns == Some(netns)
-                && matches!(moved.scope, Scope::Link { index, .. } if index == wanted)
+            moved.netns == Some(netns) && matches!(moved.scope, Scope::Link { index, .. } if index == wanted)
         });
-        own.filter_map(|moved| Some((*names.iter().find(|name| **name == moved.name)?, moved.delta))).collect()
+        own.filter_map(|moved| Some((*names.iter().find(|name| **name == moved.name)?, moved.delta)))
+            .collect()
     };
     for (netns, state) in &context.after.netns {
         for link in &state.links {
-            for (kind, names) in [(&kinds::DEVICE_NIC_OVERFLOW, &OVERFLOWS[..]), (&kinds::DEVICE_NIC_ERRORS, &ERRORS)] {
+            for (kind, names) in
+                [(&kinds::DEVICE_NIC_OVERFLOW, &OVERFLOWS[..]), (&kinds::DEVICE_NIC_ERRORS, &ERRORS)]
+            {
                 let numbers = count(*netns, link.index, names);
                 let lost: u64 = numbers.values().sum();
                 if lost == 0 {
@@ -223,14 +226,18 @@ fn device(
             "A bad cable, plug or transceiver, a duplex mismatch, or frames that are longer than the card accepts.",
         )
     };
-    let own = if driver.is_empty() { String::new() } else { format!(" The driver says: {}.", driver.join(", ")) };
+    let own =
+        if driver.is_empty() { String::new() } else { format!(" The driver says: {}.", driver.join(", ")) };
     let text = format!(
         "{}. {why}{own} These packets never became an sk_buff, so they are no traced drops.",
         counted.join(", ")
     );
     let mut story = Story::new(title, text)
         .look(context.places.exec(netns, &format!("ethtool -S {name}")), "the driver's own counters")
-        .look(context.places.exec(netns, &format!("ethtool -g {name}")), "the size of its rings, and the largest that it can have");
+        .look(
+            context.places.exec(netns, &format!("ethtool -g {name}")),
+            "the size of its rings, and the largest that it can have",
+        );
     story.numbers = numbers;
     finding(kind, netns, lost, Some(Culprit::new("device", name)), story, context)
 }

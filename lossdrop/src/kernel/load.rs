@@ -117,6 +117,14 @@ impl Kernel {
         &mut self.ebpf
     }
 
+    /// How it is attached, in a word.
+    pub const fn how(&self) -> &'static str {
+        match self.attach {
+            Attach::TpBtf => "tp_btf",
+            Attach::RawTracepoint => "raw_tracepoint",
+        }
+    }
+
     /// Takes the program off and waits until no CPU runs it any more: from then on the counters are final.
     pub fn detach(&mut self) {
         self.link = None;

@@ -39,8 +39,7 @@ impl Paper {
 
     /// The text in lines that fit, all of them indented.
     fn wrap(self, text: &str) -> String {
-        let options =
-            textwrap::Options::new(self.width()).initial_indent(INDENT).subsequent_indent(INDENT);
+        let options = textwrap::Options::new(self.width()).initial_indent(INDENT).subsequent_indent(INDENT);
         textwrap::fill(text, options)
     }
 
@@ -123,7 +122,8 @@ impl Paper {
     fn finding(self, number: usize, finding: &Finding) -> String {
         let severity = finding.severity.as_str().to_ascii_uppercase();
         let what = format!("{}: {}", finding.cause, finding.title);
-        let unit = if finding.traced { drops(finding.count) } else { format!("{} lost", thousands(finding.count)) };
+        let unit =
+            if finding.traced { drops(finding.count) } else { format!("{} lost", thousands(finding.count)) };
         let about = if finding.exact { "" } else { "about " };
         let right = format!("{about}{unit}   {}", finding.confidence);
         let left = 13 + what.chars().count();
@@ -164,9 +164,8 @@ impl Paper {
             let _ = writeln!(out, "{INDENT}{label:<4}{command}");
             if !fix.effect.is_empty() {
                 let indent = format!("{INDENT}      ");
-                let options = textwrap::Options::new(self.width())
-                    .initial_indent(&indent)
-                    .subsequent_indent(&indent);
+                let options =
+                    textwrap::Options::new(self.width()).initial_indent(&indent).subsequent_indent(&indent);
                 let _ = writeln!(out, "{}", textwrap::fill(&fix.effect, options));
             }
         }

@@ -1,7 +1,7 @@
 //! What the user sees: a drop, and the summary at the end, as text or as JSON.
 
-mod facts;
 pub mod diagnosis;
+mod facts;
 pub mod json;
 pub mod packet;
 pub mod text;

@@ -73,7 +73,9 @@ fn tc(hook: Hook, group: &Group, context: &Context) -> Suspect<'static> {
     let Some(device) = other::device(group, context).map(|device| device.name) else {
         return other::suspect(group, context);
     };
-    let Some(attached) = context.attached(netns, group.key.ifindex) else { return other::suspect(group, context) };
+    let Some(attached) = context.attached(netns, group.key.ifindex) else {
+        return other::suspect(group, context);
+    };
     let able: Vec<&Filter> = attached
         .filters
         .iter()
@@ -81,7 +83,8 @@ fn tc(hook: Hook, group: &Group, context: &Context) -> Suspect<'static> {
         .collect();
     let programs: Vec<&Program> =
         attached.tcx.iter().filter(|(at, _)| *at == hook).map(|(_, program)| program).collect();
-    let confidence = if able.len() + programs.len() == 1 { Confidence::Certain } else { Confidence::Possible };
+    let confidence =
+        if able.len() + programs.len() == 1 { Confidence::Certain } else { Confidence::Possible };
     if let Some(filter) = able.first() {
         return tc_filter((*filter).clone(), hook, device, group).confidence(confidence);
     }
@@ -111,7 +114,13 @@ fn tc_filter(filter: Filter, hook: Hook, device: String, group: &Group) -> Suspe
         None => format!("filter {} pref {} on {device}", filter.kind, filter.preference),
     };
     let culprit = Culprit::new(if filter.program.is_some() { "program" } else { "filter" }, name)
-        .text(format!("tc filter {} pref {} {} handle {}", hook.name(), filter.preference, filter.kind, filter.handle))
+        .text(format!(
+            "tc filter {} pref {} {} handle {}",
+            hook.name(),
+            filter.preference,
+            filter.kind,
+            filter.handle
+        ))
         .with("dev", device.clone())
         .with("pref", filter.preference);
     Suspect::of(group, Some(culprit), move |group, context| {
@@ -134,7 +143,10 @@ fn tc_filter(filter: Filter, hook: Hook, device: String, group: &Group) -> Suspe
                 ),
                 "takes the filter away, with all else that it does",
             )
-            .look(context.places.tc(netns, &format!("-s filter show dev {device} {}", hook.name())), "the filters and their counts")
+            .look(
+                context.places.tc(netns, &format!("-s filter show dev {device} {}", hook.name())),
+                "the filters and their counts",
+            )
     })
 }
 
@@ -188,7 +200,10 @@ pub(super) fn cgroup(group: &Group, context: &Context) -> Suspect<'static> {
         Story::new(format!("the cgroup program {} refuses them", called(&program)), text)
             .number("id", program.id)
             .fix(
-                Some(format!("bpftool cgroup detach /sys/fs/cgroup{path} cgroup_inet_{way} id {}", program.id)),
+                Some(format!(
+                    "bpftool cgroup detach /sys/fs/cgroup{path} cgroup_inet_{way} id {}",
+                    program.id
+                )),
                 "takes the program off that cgroup, with all else that it does",
             )
             .look(Some("bpftool cgroup tree".to_owned()), "the programs of all cgroups")

@@ -30,7 +30,9 @@ pub(super) fn down(group: &Group, context: &Context) -> Suspect<'static> {
     let is_forwarded = group.verdict.kind == &kinds::DEVICE_DOWN;
     let peer = group.find(|sample| sample.seen().peer().copied());
     let (netns, device) = match peer {
-        Some(peer) if is_forwarded || peer.flags & libc::IFF_UP.cast_unsigned() == 0 => (peer.netns, name(peer.name)),
+        Some(peer) if is_forwarded || peer.flags & libc::IFF_UP.cast_unsigned() == 0 => {
+            (peer.netns, name(peer.name))
+        }
         _ => match other::device(group, context) {
             Some(device) => (group.key.netns, device.name),
             None => return other::suspect(group, context),
@@ -48,13 +50,17 @@ fn tell_down(netns: u32, device: &str, context: &Context) -> Story {
     let link = context.link_named(netns, device);
     let place = context.places.of(netns);
     if link.is_none_or(|link| !link.is_up()) {
-        let text = format!("{device}{place} is down, and packets still go there: routes, bridges or the other end lead to it.");
+        let text = format!(
+            "{device}{place} is down, and packets still go there: routes, bridges or the other end lead to it."
+        );
         return Story::new(format!("{device}{place} is down"), text)
             .fix(context.places.ip(netns, &format!("link set {device} up")), "it carries packets again");
     }
     let is_empty_bridge = link.is_some_and(|link| {
         link.kind.as_deref() == Some("bridge")
-            && context.state(netns).is_some_and(|state| state.links.iter().all(|port| port.master != Some(link.index)))
+            && context
+                .state(netns)
+                .is_some_and(|state| state.links.iter().all(|port| port.master != Some(link.index)))
     });
     let why = match link.and_then(|link| link.kind.as_deref()) {
         Some("bridge") if is_empty_bridge => "A bridge without ports has no carrier.",
@@ -68,11 +74,14 @@ fn tell_down(netns: u32, device: &str, context: &Context) -> Story {
     );
     let story = Story::new(format!("{device}{place} has no carrier"), text);
     let story = match link.and_then(|link| context.after.peer(link)).filter(|(_, peer)| !peer.is_up()) {
-        Some((state, peer)) => story
-            .fix(context.places.ip(state.inum, &format!("link set {} up", peer.name)), "both ends then have a carrier"),
+        Some((state, peer)) => story.fix(
+            context.places.ip(state.inum, &format!("link set {} up", peer.name)),
+            "both ends then have a carrier",
+        ),
         None => story,
     };
-    story.look(context.places.ip(netns, &format!("-s link show dev {device}")), "NO-CARRIER, and the counters")
+    story
+        .look(context.places.ip(netns, &format!("-s link show dev {device}")), "NO-CARRIER, and the counters")
 }
 
 fn foreign_vlan(group: &Group, context: &Context) -> Suspect<'static> {

@@ -63,7 +63,12 @@ fn numbered(story: Story, group: &Group, mtu: u32, largest_ip: u32) -> Story {
 fn veth_peer(group: &Group, context: &Context) -> Suspect<'static> {
     let told = group.find(|sample| {
         let peer = sample.seen().peer().copied()?;
-        Some(Limit { netns: peer.netns, device: name(peer.name), mtu: peer.mtu, header: peer.hard_header_len.into() })
+        Some(Limit {
+            netns: peer.netns,
+            device: name(peer.name),
+            mtu: peer.mtu,
+            header: peer.hard_header_len.into(),
+        })
     });
     let found = told.or_else(|| {
         let (state, link) = context.after.peer(context.link(group.key.netns, group.key.ifindex)?)?;
@@ -72,7 +77,8 @@ fn veth_peer(group: &Group, context: &Context) -> Suspect<'static> {
     let Some(limit) = found else { return super::other::suspect(group, context) };
     let culprit = limit.culprit(context);
     let netns = limit.netns;
-    Suspect::of(group, Some(culprit), move |group, context| tell_veth_peer(&limit, group, context)).in_netns(netns)
+    Suspect::of(group, Some(culprit), move |group, context| tell_veth_peer(&limit, group, context))
+        .in_netns(netns)
 }
 
 fn tell_veth_peer(limit: &Limit, group: &Group, context: &Context) -> Story {
@@ -102,14 +108,19 @@ fn tell_veth_peer(limit: &Limit, group: &Group, context: &Context) -> Story {
     }
     let raised = format!("link set {device} mtu {sender_mtu}");
     let lowered = format!("link set {sender} mtu {mtu}");
-    numbered(Story::new(format!("frames over {frame} bytes die at {device}{}", context.places.of(*netns)), text), group, *mtu, largest)
-        .number("limit", frame)
-        .number("sender_mtu", sender_mtu)
-        .fix(context.places.ip(*netns, &raised), "both ends then agree")
-        .fix(
-            context.places.ip(group.key.netns, &lowered),
-            "both ends small: senders on this side then fragment, or get EMSGSIZE",
-        )
+    numbered(
+        Story::new(format!("frames over {frame} bytes die at {device}{}", context.places.of(*netns)), text),
+        group,
+        *mtu,
+        largest,
+    )
+    .number("limit", frame)
+    .number("sender_mtu", sender_mtu)
+    .fix(context.places.ip(*netns, &raised), "both ends then agree")
+    .fix(
+        context.places.ip(group.key.netns, &lowered),
+        "both ends small: senders on this side then fragment, or get EMSGSIZE",
+    )
 }
 
 fn range(shortest: u32, longest: u32) -> String {
@@ -119,7 +130,8 @@ fn range(shortest: u32, longest: u32) -> String {
 /// The device that the packet was about to leave by.
 fn own_device(group: &Group, context: &Context) -> Option<Limit> {
     let link = context.link(group.key.netns, group.key.ifindex);
-    let told = group.sample().map(|sample| (sample.iface(), sample.event.mtu, sample.seen().device().copied()));
+    let told =
+        group.sample().map(|sample| (sample.iface(), sample.event.mtu, sample.seen().device().copied()));
     let (device, mtu) = match (told, link) {
         (Some((device, mtu, _)), _) if mtu != 0 => (device, mtu),
         (_, Some(link)) => (link.name.clone(), link.mtu),
@@ -179,12 +191,12 @@ fn bridge_netfilter(group: &Group, context: &Context) -> Suspect<'static> {
              packets must not be fragmented (DF), are longer than {mtu} bytes, and the bridge sends no ICMP: a black \
              hole for whoever sends them. Packets without DF are fragmented and pass."
         );
-        let story = Story::new(format!("packets over {mtu} bytes with DF die at the bridge port {device}"), text);
-        numbered(story, group, *mtu, *mtu)
-            .fix(
-                context.places.ip(*netns, &format!("link set {device} mtu {wanted}")),
-                "as the bridge's other ports have it; what is behind the port must take such frames, too",
-            )
+        let story =
+            Story::new(format!("packets over {mtu} bytes with DF die at the bridge port {device}"), text);
+        numbered(story, group, *mtu, *mtu).fix(
+            context.places.ip(*netns, &format!("link set {device} mtu {wanted}")),
+            "as the bridge's other ports have it; what is behind the port must take such frames, too",
+        )
     })
 }
 
@@ -196,7 +208,9 @@ fn forward(group: &Group, context: &Context) -> Suspect<'static> {
     });
     // IPv6 has moved to the outgoing device already.
     let own = || own_device(group, context).map(|limit| (limit.device, limit.mtu, false));
-    let Some((device, mtu, by_route)) = told.or_else(own) else { return super::other::suspect(group, context) };
+    let Some((device, mtu, by_route)) = told.or_else(own) else {
+        return super::other::suspect(group, context);
+    };
     let limit = Limit { netns: group.key.netns, device, mtu, header: ETHERNET };
     let culprit = limit.culprit(context);
     Suspect::of(group, Some(culprit), move |group, context| tell_forward(&limit, by_route, group, context))
@@ -219,7 +233,8 @@ fn tell_forward(limit: &Limit, by_route: bool, group: &Group, context: &Context)
         range(shortest, longest),
     );
     let tool = if is_ipv6 { "ip6tables" } else { "iptables" };
-    let raise = if by_route { None } else { context.places.ip(*netns, &format!("link set {device} mtu {longest}")) };
+    let raise =
+        if by_route { None } else { context.places.ip(*netns, &format!("link set {device} mtu {longest}")) };
     let story = Story::new(format!("packets over {mtu} bytes cannot be forwarded by {device}"), text);
     numbered(story, group, *mtu, *mtu)
         .fix(raise, "only if what is behind that link takes packets of this length")
@@ -291,8 +306,9 @@ fn fragments(group: &Group, context: &Context) -> Suspect<'static> {
         } else {
             "A fragment is invalid, overlaps others, came twice, or found no room.".to_owned()
         };
-        Story::new(group.verdict.kind.title, text)
-            .sizes()
-            .look(context.places.exec(netns, "nstat -az IpReasmTimeout IpReasmFails IpReasmReqds"), "how often")
+        Story::new(group.verdict.kind.title, text).sizes().look(
+            context.places.exec(netns, "nstat -az IpReasmTimeout IpReasmFails IpReasmReqds"),
+            "how often",
+        )
     })
 }

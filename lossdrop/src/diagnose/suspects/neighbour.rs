@@ -55,9 +55,18 @@ fn unreachable(next_hop: IpAddr, is_gateway: bool, device: &str, group: &Group, 
     );
     let netns = group.key.netns;
     Story::new(format!("{next_hop} does not answer {} on {device}", protocol(next_hop)), text)
-        .look(context.places.ip(netns, &format!("neigh show {next_hop}")), "FAILED or INCOMPLETE: nobody answers")
-        .look(context.places.ip(netns, &format!("-s link show dev {device}")), "carrier and errors of the device")
-        .look(context.places.ip(netns, &format!("route get {next_hop}")), "whether it is reached by this device at all")
+        .look(
+            context.places.ip(netns, &format!("neigh show {next_hop}")),
+            "FAILED or INCOMPLETE: nobody answers",
+        )
+        .look(
+            context.places.ip(netns, &format!("-s link show dev {device}")),
+            "carrier and errors of the device",
+        )
+        .look(
+            context.places.ip(netns, &format!("route get {next_hop}")),
+            "whether it is reached by this device at all",
+        )
 }
 
 fn queue_full(next_hop: IpAddr, device: &str, group: &Group, context: &Context) -> Story {
@@ -93,8 +102,9 @@ fn table_full(group: &Group, destination: IpAddr) -> Suspect<'static> {
             "The table of neighbours is full: {name} allows {limit} entries for all namespaces together. A large flat \
              network, a scan, or many containers on one bridge fill it."
         );
-        Story::new("the table of neighbours is full", text)
-            .number("gc_thresh3", limit)
-            .fix(Some(format!("sysctl -w {name}={}", limit * 4)), "more entries; to be typed in the host's namespace")
+        Story::new("the table of neighbours is full", text).number("gc_thresh3", limit).fix(
+            Some(format!("sysctl -w {name}={}", limit * 4)),
+            "more entries; to be typed in the host's namespace",
+        )
     })
 }

@@ -15,18 +15,15 @@ use crate::{
     judge::name,
     knowledge::{Confidence, Kind, Severity, kinds},
     rules::{
-        self, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place, Undecided, Verdict, What,
-        blame, delete_command,
+        self, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place, Undecided,
+        Verdict, What, blame, delete_command,
     },
 };
 
 pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)> {
     let kind = group.verdict.kind;
-    let by_rules = [
-        &kinds::NETFILTER_DROP,
-        &kinds::NETFILTER_PMTU_BLACKHOLE,
-        &kinds::NETFILTER_NFQUEUE_NO_LISTENER,
-    ];
+    let by_rules =
+        [&kinds::NETFILTER_DROP, &kinds::NETFILTER_PMTU_BLACKHOLE, &kinds::NETFILTER_NFQUEUE_NO_LISTENER];
     let Some(point) = group.find(|sample| hook(&sample.frames)).filter(|_| by_rules.contains(&kind)) else {
         let suspect = other::suspect(&group, context);
         return vec![(group, suspect)];
@@ -51,7 +48,8 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
         if whole {
             return Group { count, ..group.clone() };
         }
-        let own = sampled.iter().zip(&group.samples).filter(|((candidates, _), _)| candidates.iter().any(wanted));
+        let own =
+            sampled.iter().zip(&group.samples).filter(|((candidates, _), _)| candidates.iter().any(wanted));
         group.part(count, own.map(|(_, sample)| sample.clone()))
     };
     let mut found = Vec::new();
@@ -61,12 +59,14 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
         found.push((own, suspect));
     }
     for undecided in &blame.undecided {
-        let own = part(undecided.count, &|candidate| undecided.candidates.iter().any(|one| one.is(candidate)));
+        let own =
+            part(undecided.count, &|candidate| undecided.candidates.iter().any(|one| one.is(candidate)));
         let suspect = one_of(&own, undecided, point);
         found.push((own, suspect));
     }
     if blame.unexplained > 0 {
-        let own = if whole { group.clone() } else { group.part(blame.unexplained, group.samples.iter().cloned()) };
+        let own =
+            if whole { group.clone() } else { group.part(blame.unexplained, group.samples.iter().cloned()) };
         let suspect = nobody(&own, point);
         found.push((own, suspect));
     }
@@ -137,7 +137,8 @@ fn devices(sample: &Sample, point: HookPoint) -> (Option<String>, Option<String>
     let own = Some(sample.iface()).filter(|name| !name.is_empty());
     let route = sample.seen().route().map(|route| name(route.name));
     // Under a bridge, the rules of IP see the bridge rather than its ports.
-    let is_bridged = point.family != Family::Bridge && sample.frames.iter().any(|frame| frame.starts_with("br_nf_"));
+    let is_bridged =
+        point.family != Family::Bridge && sample.frames.iter().any(|frame| frame.starts_with("br_nf_"));
     match (point.hook, point.family) {
         _ if is_bridged => (None, None),
         (Hook::Ingress | Hook::Prerouting | Hook::Input, _) => (own, None),
@@ -202,9 +203,9 @@ fn kind_of(verdict: &'static Kind, candidate: &Candidate, group: &Group, context
         What::Rule { verdict: Verdict::Queue, .. } => {
             let state = context.state(group.key.netns);
             let listened = state.is_some_and(|state| {
-                queue_number(&candidate.text()).is_none_or(|number| {
-                    state.nfqueues.iter().any(|queue| u64::from(queue.number) == number)
-                }) && !state.nfqueues.is_empty()
+                queue_number(&candidate.text())
+                    .is_none_or(|number| state.nfqueues.iter().any(|queue| u64::from(queue.number) == number))
+                    && !state.nfqueues.is_empty()
             });
             if listened { &kinds::NETFILTER_NFQUEUE_FULL } else { &kinds::NETFILTER_NFQUEUE_NO_LISTENER }
         }
@@ -264,7 +265,11 @@ fn tell_rule(
         None => " It has no counter.".to_owned(),
     };
     let (title, what) = told(candidate, kind, &name);
-    let text = format!("{what} It was met at the hook {point}{}.{jumps}{counted} {}", in_netns(netns, context), other::sentence(why));
+    let text = format!(
+        "{what} It was met at the hook {point}{}.{jumps}{counted} {}",
+        in_netns(netns, context),
+        other::sentence(why)
+    );
     let (command, effect) = delete_command(candidate);
     let story = Story::new(title, text);
     let story = match mtu_of_message(group).filter(|_| kind == &kinds::NETFILTER_PMTU_BLACKHOLE) {
@@ -349,8 +354,11 @@ fn mtu_of_message(group: &Group) -> Option<u64> {
 /// Several rules, of which the facts do not say which.
 fn one_of<'a>(group: &Group, undecided: &Undecided, point: HookPoint) -> Suspect<'a> {
     let names: Vec<String> = undecided.candidates.iter().map(Candidate::name).collect();
-    let texts: Vec<String> =
-        undecided.candidates.iter().map(|candidate| format!("{}: {}", candidate.name(), candidate.text())).collect();
+    let texts: Vec<String> = undecided
+        .candidates
+        .iter()
+        .map(|candidate| format!("{}: {}", candidate.name(), candidate.text()))
+        .collect();
     let culprit = Culprit::new("rules", names.join(" or ")).text(texts.join("; "));
     Suspect::of(group, Some(culprit), move |group, context| {
         let text = format!(

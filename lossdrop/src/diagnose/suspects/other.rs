@@ -39,7 +39,11 @@ fn source(group: &Group) -> Option<Culprit> {
 }
 
 fn memory_limit(group: &Group) -> &'static str {
-    if group.find(|sample| sample.is_tcp().then_some(())).is_some() { "net.ipv4.tcp_mem" } else { "net.ipv4.udp_mem" }
+    if group.find(|sample| sample.is_tcp().then_some(())).is_some() {
+        "net.ipv4.tcp_mem"
+    } else {
+        "net.ipv4.udp_mem"
+    }
 }
 
 /// What the table of causes says, with the facts of these drops.

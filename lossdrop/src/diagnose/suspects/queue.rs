@@ -32,7 +32,9 @@ fn dropping(group: &Group, context: &Context) -> Option<(Qdisc, u64)> {
         let known = context.before.netns.get(&netns).into_iter().flat_map(|state| state.qdiscs_of(ifindex));
         known
             .into_iter()
-            .find(|qdisc| qdisc.handle == after.handle && qdisc.parent == after.parent && qdisc.kind == after.kind)
+            .find(|qdisc| {
+                qdisc.handle == after.handle && qdisc.parent == after.parent && qdisc.kind == after.kind
+            })
             .map_or(0, |qdisc| qdisc.counters.drops)
     };
     let moved: Vec<(&Qdisc, u64)> = state
@@ -55,7 +57,8 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
     let Some((qdisc, dropped)) = found else {
         let Some(told) = told else { return other::suspect(group, context) };
         // The device, or the queue, is gone: what was told with the drops is left.
-        let culprit = Culprit::new("qdisc", format!("{} {:x}: on {device}", name(told.kind), told.handle >> 16));
+        let culprit =
+            Culprit::new("qdisc", format!("{} {:x}: on {device}", name(told.kind), told.handle >> 16));
         return Suspect::of(group, Some(culprit), other::tell);
     };
     let handle = if qdisc.handle == "0:" { String::new() } else { format!(" {}", qdisc.handle) };
@@ -149,10 +152,9 @@ fn tell_limit(
         ("tbf", Some(limit)) => {
             let wanted = limit.amount().saturating_mul(10).max(1 << 20);
             let (rate, burst) = (qdisc.rate.unwrap_or(0) * 8, qdisc.burst.unwrap_or(0));
-            context.places.tc(
-                netns,
-                &format!("qdisc change {address} tbf rate {rate}bit burst {burst} limit {wanted}"),
-            )
+            context
+                .places
+                .tc(netns, &format!("qdisc change {address} tbf rate {rate}bit burst {burst} limit {wanted}"))
         }
         (kind, Some(limit)) => {
             let wanted = match limit {
@@ -163,9 +165,10 @@ fn tell_limit(
         }
         (_, None) => None,
     };
-    story
-        .fix(command, "room for bursts, at the price of delay")
-        .look(context.places.tc(netns, &format!("-s qdisc show dev {device}")), "dropped, overlimits and backlog")
+    story.fix(command, "room for bursts, at the price of delay").look(
+        context.places.tc(netns, &format!("-s qdisc show dev {device}")),
+        "dropped, overlimits and backlog",
+    )
 }
 
 fn tell_oversize(qdisc: &Qdisc, burst: u64, device: &str, group: &Group, context: &Context) -> Story {
@@ -209,7 +212,8 @@ fn cpu_backlog(group: &Group) -> Suspect<'static> {
     let cpus: std::collections::BTreeSet<u32> = group.samples.iter().map(|sample| sample.event.cpu).collect();
     let culprit = Culprit::new("sysctl", "net.core.netdev_max_backlog");
     Suspect::of(group, Some(culprit), move |_, context| {
-        let limit = context.after.sysctls.get("net.core.netdev_max_backlog").and_then(|value| value.parse().ok());
+        let limit =
+            context.after.sysctls.get("net.core.netdev_max_backlog").and_then(|value| value.parse().ok());
         let limit: u64 = limit.unwrap_or(1000);
         let names: Vec<String> = cpus.iter().map(ToString::to_string).collect();
         let text = format!(
@@ -223,7 +227,10 @@ fn cpu_backlog(group: &Group) -> Suspect<'static> {
                 Some(format!("sysctl -w net.core.netdev_max_backlog={}", (limit * 10).max(10_000))),
                 "room for bursts; to be typed in the host's namespace",
             )
-            .look(Some("cat /proc/net/softnet_stat".to_owned()), "second column: dropped, one line a CPU, in hexadecimal")
+            .look(
+                Some("cat /proc/net/softnet_stat".to_owned()),
+                "second column: dropped, one line a CPU, in hexadecimal",
+            )
     })
 }
 
@@ -240,9 +247,15 @@ fn tun_ring(group: &Group, context: &Context) -> Suspect<'static> {
         Story::new(format!("nobody empties the ring of {name}"), text)
             .number("tx_queue_len", length)
             .fix(
-                context.places.ip(netns, &format!("link set {name} txqueuelen {}", length.saturating_mul(10).max(1000))),
+                context.places.ip(
+                    netns,
+                    &format!("link set {name} txqueuelen {}", length.saturating_mul(10).max(1000)),
+                ),
                 "room for bursts; a reader that is too slow for the rate loses packets all the same",
             )
-            .look(context.places.exec(netns, &format!("ip -s -d link show {name}")), "the device and its counters")
+            .look(
+                context.places.exec(netns, &format!("ip -s -d link show {name}")),
+                "the device and its counters",
+            )
     })
 }

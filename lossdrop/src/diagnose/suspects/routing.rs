@@ -55,7 +55,8 @@ fn route(source: IpAddr, destination: IpAddr, group: &Group, context: &Context) 
     // entry says so.
     let own = context.route(netns, query);
     let incoming = context.route(netns, Query { src: Some(source), iif: Some(came_in), ..query });
-    let refused = |kind: RouteKind| [&own, &incoming].into_iter().flatten().find(|route| route.kind == kind).cloned();
+    let refused =
+        |kind: RouteKind| [&own, &incoming].into_iter().flatten().find(|route| route.kind == kind).cloned();
     let special = [
         (RouteKind::Blackhole, &kinds::ROUTING_BLACKHOLE),
         (RouteKind::Prohibit, &kinds::ROUTING_PROHIBIT),
@@ -129,7 +130,8 @@ fn no_route(destination: IpAddr, group: &Group) -> Suspect<'static> {
 /// The packet came in, is for another host, and this host does not forward.
 fn is_forwarding_off(destination: IpAddr, own: Option<&Route>, group: &Group, context: &Context) -> bool {
     let is_ours = own.is_some_and(|route| route.kind == RouteKind::Local);
-    let device = group.find(|sample| Some(sample.iface()).filter(|name| !name.is_empty())).unwrap_or_default();
+    let device =
+        group.find(|sample| Some(sample.iface()).filter(|name| !name.is_empty())).unwrap_or_default();
     let key = format!("net.{}.conf.{device}.forwarding", version(destination));
     !is_ours && !device.is_empty() && context.sysctl_number(group.key.netns, &key) == Some(0)
 }
@@ -226,9 +228,12 @@ fn martian(source: IpAddr, destination: IpAddr, group: &Group) -> Suspect<'stati
             .is_some_and(|state| state.addresses.iter().any(|address| address.address == source));
         let is_loopback = source.is_loopback() || destination.is_loopback();
         let why = if is_ours {
-            format!("{source} is an address of this host itself: another host has it, too, or the packet went round in a loop")
+            format!(
+                "{source} is an address of this host itself: another host has it, too, or the packet went round in a loop"
+            )
         } else if is_loopback {
-            "addresses of 127.0.0.0/8 are for a host's own use; somebody lets them out to the network".to_owned()
+            "addresses of 127.0.0.0/8 are for a host's own use; somebody lets them out to the network"
+                .to_owned()
         } else {
             format!("{source} or {destination} is none that a packet may have: zero, broadcast or multicast")
         };

@@ -17,7 +17,9 @@ use crate::{
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
-    let Target::Port(protocol, address, port) = group.key.target else { return other::suspect(group, context) };
+    let Target::Port(protocol, address, port) = group.key.target else {
+        return other::suspect(group, context);
+    };
     let kind = group.verdict.kind;
     let name = socket_name(protocol, address, port);
     if kind == &kinds::SOCKET_CLOSED_PORT {
@@ -33,7 +35,9 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     let owner = owner(group, context, protocol, address, port);
     // Who refused is not told; where a program of the cgroup looks at all that comes in, it is nearly always that.
     if kind == &kinds::SOCKET_FILTER && owner.as_ref().is_some_and(super::bpf::is_watched) {
-        return super::bpf::cgroup(group, context).kind(&kinds::BPF_CGROUP_INGRESS).confidence(Confidence::Likely);
+        return super::bpf::cgroup(group, context)
+            .kind(&kinds::BPF_CGROUP_INGRESS)
+            .confidence(Confidence::Likely);
     }
     let culprit = Culprit::new("socket", name).with("port", port);
     let culprit = match &owner {
