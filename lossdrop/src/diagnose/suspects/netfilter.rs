@@ -46,7 +46,9 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
     let whole = blame.culprits.len() + blame.undecided.len() + usize::from(blame.unexplained > 0) == 1;
     let part = |count: u64, wanted: &dyn Fn(&Candidate) -> bool| {
         if whole {
-            return Group { count, ..group.clone() };
+            let mut whole = group.clone();
+            whole.count = count;
+            return whole;
         }
         let own =
             sampled.iter().zip(&group.samples).filter(|((candidates, _), _)| candidates.iter().any(wanted));
