@@ -14,6 +14,7 @@ mod read;
 mod repair;
 mod save;
 mod values;
+mod walk;
 mod words;
 mod xt;
 

@@ -2,10 +2,7 @@
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
-use super::{
-    packet::Field,
-    values::{Element, Elements},
-};
+use super::{packet::Field, values::Elements};
 
 /// Which tool made a table, hence which one changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -374,12 +371,4 @@ pub enum Verdict {
     },
     /// Not for us to judge; it may drop.
     Unknown(String),
-}
-
-/// An element's verdict is that of the set it is in.
-impl Element {
-    /// One of a set.
-    pub fn of_set(text: impl Into<String>) -> Self {
-        Self { text: text.into(), verdict: Verdict::Continue }
-    }
 }

@@ -9,9 +9,11 @@ use serde_json::Value;
 use self::key::{elements, operands, relation, values};
 use super::{
     model::{
-        Api, Base, Chain, Counter, Match, NamedSet, Relation, Rule, Ruleset, Table, Test, Values, Verdict,
+        Api, Base, Chain, Counter, Match, NamedSet, Operand, Relation, Rule, Ruleset, Table, Test, Values,
+        Verdict,
     },
-    values::{Element, Elements},
+    packet::Field,
+    values::Element,
 };
 
 /// What `nft -a list ruleset` says beyond the JSON.
@@ -197,16 +199,12 @@ fn without_counts(text: &str) -> String {
 fn add_statement(rule: &mut Rule, statement: &Value, named_counter: impl Fn(&str) -> Option<u64>) {
     let Some((name, body)) = statement.as_object().and_then(|object| object.iter().next()) else {
         // Old versions print a chain within a rule as bare text.
-        if !rule.matches_nothing_more() {
-            rule.verdict = Verdict::Unknown(statement.to_string());
-        }
+        rule.verdict = Verdict::Unknown(statement.to_string());
         return;
     };
     match name.as_str() {
         "match" => add_condition(rule, condition(body), &body.to_string()),
-        "limit" | "quota" => rule.add_chance(statement),
-        // Names an object of its own; also of quotas and limits.
-        "ct count" => rule.add_chance(statement),
+        "limit" | "quota" | "ct count" => rule.add_chance(statement),
         "counter" => {
             let packets = match body {
                 Value::String(of) => named_counter(of),
@@ -239,10 +237,6 @@ fn add_statement(rule: &mut Rule, statement: &Value, named_counter: impl Fn(&str
 }
 
 impl Rule {
-    fn matches_nothing_more(&self) -> bool {
-        self.verdict != Verdict::Continue
-    }
-
     fn add_chance(&mut self, statement: &Value) {
         self.by_chance = true;
         self.matches.push(Match::Chance(statement.to_string()));
@@ -273,7 +267,7 @@ fn add_condition(rule: &mut Rule, found: Option<Test>, text: &str) {
 
 fn asks_for_invalid(test: &Test) -> bool {
     const INVALID: u128 = 1;
-    test.key.iter().any(|part| part.field == super::packet::Field::ConnectionState && part.bits.is_empty())
+    test.key.iter().any(|part| part.field == Field::ConnectionState && part.bits.is_empty())
         && matches!(test.relation, Relation::Within | Relation::AnyBit)
         && matches!(&test.values, Values::Given(given) if given.values().any(|value| value & INVALID != 0))
 }
@@ -296,9 +290,9 @@ fn verdict_map(rule: &mut Rule, body: &Value) -> Verdict {
         data => Values::Given(elements(&data["set"], &kinds.unwrap_or_default())),
     };
     // An invalid connection that is dropped, written as a map.
-    let state = key.as_deref().is_some_and(|key: &[super::model::Operand]| {
-        key.iter().any(|part| part.field == super::packet::Field::ConnectionState)
-    });
+    let state = key
+        .as_deref()
+        .is_some_and(|key: &[Operand]| key.iter().any(|part| part.field == Field::ConnectionState));
     if let (true, Values::Given(given)) = (state, &given) {
         let invalid = given.find(&[1]).is_some_and(|element| drops(&element.verdict));
         let others = given.iter().filter(|element| drops(&element.verdict)).count() > 1;
@@ -375,11 +369,6 @@ fn verdict(value: &Value) -> Verdict {
         "goto" => Verdict::Goto(text(body, "target").to_owned()),
         _ => Verdict::Unknown(value.to_string()),
     }
-}
-
-/// The elements of a set or map that has none yet.
-fn no_elements() -> Elements {
-    Elements::default()
 }
 
 /// One element, of a set or of a map.

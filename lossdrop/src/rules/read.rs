@@ -177,7 +177,7 @@ impl Reader {
     }
 }
 
-/// By its names: those that iptables and its kin use, and nobody else in capitals.
+/// By its names: those that iptables and its kin use, and base chains in capitals.
 fn of_iptables(table: &Table) -> bool {
     let known = matches!(table.name.as_str(), "filter" | "nat" | "mangle" | "raw" | "security" | "broute");
     let mut bases = table.chains.iter().filter_map(|chain| Some((&chain.name, chain.base.as_ref()?)));

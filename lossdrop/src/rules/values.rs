@@ -45,6 +45,13 @@ pub struct Element {
     pub verdict: Verdict,
 }
 
+impl Element {
+    /// One of a set.
+    pub fn of_set(text: impl Into<String>) -> Self {
+        Self { text: text.into(), verdict: Verdict::Continue }
+    }
+}
+
 /// Elements by key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Elements {

@@ -200,7 +200,7 @@ pub(super) fn values(op: &str, right: &Value, kinds: &[Kind]) -> Option<Values> 
 
 /// The elements of a set or map. Those that cannot be read are kept as such.
 pub(super) fn elements(list: &Value, kinds: &[Kind]) -> Elements {
-    let Some(list) = list.as_array() else { return super::no_elements() };
+    let Some(list) = list.as_array() else { return Elements::default() };
     let (mut otherwise, mut unreadable) = (None, Vec::new());
     let mut read = Vec::with_capacity(list.len());
     for entry in list {
@@ -218,7 +218,9 @@ pub(super) fn elements(list: &Value, kinds: &[Kind]) -> Elements {
             unreadable.push(found);
         }
     }
-    Elements { otherwise, unreadable, ..Elements::new(read) }
+    let mut elements = Elements::new(read);
+    (elements.otherwise, elements.unreadable) = (otherwise, unreadable);
+    elements
 }
 
 fn ranges(key: &Value, kinds: &[Kind]) -> Option<Vec<Range>> {
