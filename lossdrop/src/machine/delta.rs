@@ -185,3 +185,62 @@ fn add<'a>(
         all.insert((netns, scope.clone(), name.to_owned()), count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Qdisc, Softnet},
+        *,
+    };
+
+    fn machine(drops: Option<u32>, no_ports: u64) -> Machine {
+        let qdisc = |drops| Qdisc {
+            kind: "tbf".to_owned(),
+            counters: Counters { drops, ..Counters::default() },
+            ..Qdisc::default()
+        };
+        let snmp = [("TcpCurrEstab", no_ports), ("UdpNoPorts", no_ports)];
+        let state = NetState {
+            inum: 7,
+            qdiscs: drops.map(qdisc).into_iter().collect(),
+            snmp: snmp.map(|(name, count)| (name.to_owned(), count)).into(),
+            ..NetState::default()
+        };
+        let softnet = vec![Softnet { dropped: no_ports, ..Softnet::default() }];
+        Machine { netns: [(7, state)].into(), softnet, ..Machine::default() }
+    }
+
+    fn moved(before: &Machine, after: &Machine) -> Vec<(Option<u32>, String, u64)> {
+        delta(before, after).into_iter().map(|moved| (moved.netns, moved.name, moved.delta)).collect()
+    }
+
+    #[test]
+    fn only_counters_that_grew_are_told() {
+        let none: [(Option<u32>, String, u64); 0] = [];
+        assert_eq!(moved(&machine(Some(3), 5), &machine(Some(3), 5)), none);
+        assert_eq!(
+            moved(&machine(Some(3), 5), &machine(Some(4), 7)),
+            [
+                (None, "dropped".to_owned(), 2),
+                (Some(7), "drops".to_owned(), 1),
+                (Some(7), "UdpNoPorts".to_owned(), 2),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_new_or_began_anew_has_counted_from_zero() {
+        let drops = |before, after| moved(&machine(before, 0), &machine(after, 0));
+        assert_eq!(drops(None, Some(4)), [(Some(7), "drops".to_owned(), 4)]);
+        assert_eq!(drops(Some(9), Some(4)), [(Some(7), "drops".to_owned(), 4)]);
+        assert_eq!(drops(Some(9), None), []);
+        // These never begin anew: a smaller number is an odd reading.
+        assert_eq!(moved(&machine(None, 9), &machine(None, 4)), []);
+    }
+
+    #[test]
+    fn a_namespace_that_was_not_read_before_tells_nothing() {
+        let before = Machine { netns: BTreeMap::new(), ..machine(None, 0) };
+        assert_eq!(moved(&before, &machine(Some(4), 4)), [(None, "dropped".to_owned(), 4)]);
+    }
+}

@@ -16,8 +16,6 @@ pub mod sockets;
 pub mod softnet;
 pub mod sysctl;
 mod take;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
