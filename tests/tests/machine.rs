@@ -56,6 +56,7 @@ fn each_end_of_a_veth_pair_knows_the_other_and_its_namespace() -> Result<()> {
     let (back, again) = machine.peer(far).context("no peer")?;
     ensure!((back.inum, again) == (number(&a)?, near));
     ensure!(near.kind.as_deref() == Some("veth") && near.is_up() && near.carrier, "{near:?}");
+    ensure!(near.driver_stats.keys().any(|name| name.ends_with("xdp_drops")), "{near:?}");
     ensure!((near.operstate, near.header_len) == ("UP", 14), "{near:?}");
     let addresses: Vec<String> =
         state(&machine, &b)?.addresses.iter().map(|address| address.address.to_string()).collect();
@@ -186,6 +187,21 @@ fn one_datagram_to_a_closed_port_moves_one_counter_by_one() -> Result<()> {
         .find(|moved| moved.name == "UdpNoPorts")
         .and_then(|moved| moved.netns);
     ensure!(at == Some(number(&b)?));
+    Ok(())
+}
+
+#[test]
+fn connections_are_counted_where_they_are_tracked() -> Result<()> {
+    let (a, b) = hosts()?;
+    ensure!(state(&take(&[&b])?, &b)?.nfqueues.is_empty());
+    b.sh("nft add table inet t && nft 'add chain inet t c { type filter hook input priority 0; }'")?;
+    b.sh("nft add rule inet t c ct state new accept")?;
+    udp_send(&a, SRC, DST, 1, 100)?;
+    let count = || Ok(state(&take(&[&b])?, &b)?.conntrack.as_ref().is_some_and(|table| table.count == 1));
+    wait_until("the connection is tracked", LIMIT, count)?;
+    let machine = take(&[&b])?;
+    let table = state(&machine, &b)?.conntrack.as_ref().context("no table")?;
+    ensure!(table.max > 0 && table.stats.contains_key("insert_failed"), "{table:?}");
     Ok(())
 }
 

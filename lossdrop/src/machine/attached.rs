@@ -1,7 +1,7 @@
 //! What is attached to a device's way in and out: filters of `tc` with their actions, and BPF programs.
 
 use std::{
-    io,
+    fs, io,
     path::Path,
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use super::{
     qdiscs::{self, Counters, counters_in, handle},
     take::within,
 };
-use crate::kernel::programs::{self, Program};
+use crate::kernel::programs::{self, CgroupPrograms, Program};
 
 /// Everything on one device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,6 +80,21 @@ pub struct Action {
 /// What is attached to the device of an index in a namespace.
 pub fn attached(netns: &Path, index: u32, limit: Duration) -> io::Result<Attached> {
     within(netns, limit, move |deadline| read(index, deadline))?
+}
+
+/// The BPF programs that see the packets of a process's sockets.
+pub fn cgroup_programs(pid: u32) -> io::Result<CgroupPrograms> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+    let cgroup = unified_cgroup(&text).ok_or(io::ErrorKind::NotFound)?;
+    // Beside the first version's hierarchies, the unified one has a folder of its own.
+    let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+    let root = roots.iter().map(Path::new).find(|root| root.join("cgroup.procs").exists());
+    programs::cgroup(&root.ok_or(io::ErrorKind::NotFound)?.join(cgroup))
+}
+
+/// The path of the unified hierarchy's cgroup in a `/proc/PID/cgroup`, without the leading slash.
+fn unified_cgroup(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("0::/"))
 }
 
 fn read(index: u32, deadline: Instant) -> io::Result<Attached> {
@@ -231,6 +246,16 @@ mod tests {
         assert!(!drops("police", &nested(&[(1, &words(&[1, 0])), (5, &words(&[0]))])));
         assert!(!drops("mirred", &nested(&[(2, &words(&[1, 0, 4, 1, 1]))])));
         assert!(!drops("gact", &[]));
+    }
+
+    #[test]
+    fn a_process_is_in_one_cgroup_of_the_unified_hierarchy() {
+        assert_eq!(
+            unified_cgroup("12:pids:/x\n0::/system.slice/a.service\n"),
+            Some("system.slice/a.service")
+        );
+        assert_eq!(unified_cgroup("12:pids:/x\n"), None);
+        assert!(cgroup_programs(0).is_err());
     }
 
     #[test]

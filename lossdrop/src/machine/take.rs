@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fs::{self, File},
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
@@ -16,7 +17,7 @@ use super::{
     Gap, Machine, NetState, addresses, conntrack, links, neighbours, nfqueue, qdiscs, snmp, sockets, softnet,
     sysctl,
 };
-use crate::namespaces::{Namespaces, inum};
+use crate::namespaces::{Namespace, Namespaces};
 
 /// How many namespaces are read at once: the kernel has one lock for all devices.
 const THREADS: usize = 4;
@@ -127,20 +128,22 @@ fn neighbour_tables() -> BTreeMap<String, u64> {
     counters
 }
 
+/// Opens a namespace, if its path still leads there: a process may have left meanwhile, or another have its number.
+pub(crate) fn open(inum: u32, namespace: &Namespace) -> io::Result<File> {
+    let file = File::open(&namespace.path)?;
+    if file.metadata()?.ino() == u64::from(inum) { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
 /// Reads one namespace, to which the calling thread goes for good.
 fn visit(wanted: u32, namespaces: &Namespaces, deadline: Instant) -> io::Result<(NetState, Vec<Gap>)> {
     let namespace = namespaces.get(wanted).ok_or(io::ErrorKind::NotFound)?;
-    // A process may have left meanwhile, or another be there by its number.
-    if inum(&namespace.path) != Some(wanted) {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    setns(File::open(&namespace.path)?, CloneFlags::CLONE_NEWNET)?;
+    setns(open(wanted, namespace)?, CloneFlags::CLONE_NEWNET)?;
     let mut gaps = Gaps { name: &namespace.name, found: Vec::new() };
     let mut state = NetState {
         inum: wanted,
         links: gaps.note("devices", links::read(wanted, namespaces, deadline)),
         addresses: gaps.note("addresses", addresses::read(deadline)),
-        snmp: snmp::read(),
+        snmp: gaps.note("protocol counters", snmp::read()),
         conntrack: conntrack::read(),
         nfqueues: nfqueue::parse(&net("netfilter/nfnetlink_queue")),
         listeners: gaps.note("listening sockets", sockets::listeners(deadline)),
@@ -161,13 +164,13 @@ struct Gaps<'a> {
 }
 
 impl Gaps<'_> {
-    fn note<T>(&mut self, what: &str, result: io::Result<Vec<T>>) -> Vec<T> {
+    fn note<T: Default>(&mut self, what: &str, result: io::Result<T>) -> T {
         result.unwrap_or_else(|error| {
             self.found.push(Gap {
                 what: format!("the {what} of {}: {error}", self.name),
                 consequence: format!("nothing can be told by its {what}"),
             });
-            Vec::new()
+            T::default()
         })
     }
 }
