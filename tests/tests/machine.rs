@@ -262,10 +262,17 @@ fn what_arrives_is_judged_by_its_source_and_device() -> Result<()> {
     ensure!(arrives("10.1.0.1", "eth1")?.kind == RouteKind::Local);
     ensure!(arrives("10.1.0.1", "side")?.kind == RouteKind::ReversePath);
     ensure!(arrives("10.1.0.2", "eth1")?.kind == RouteKind::Martian);
+    let foreign = Query { src: "10.1.0.9".parse().ok(), ..Query::to(SRC.ip()) };
+    ensure!(route(&b.path(), foreign, LIMIT).context("no answer")?.kind == RouteKind::Martian);
+    b.sysctl("net/ipv4/ip_forward", "0")?;
+    let forward =
+        Query { src: Some(SRC.ip()), iif: Some(b.ifindex("eth1")?), ..Query::to("10.1.0.7".parse()?) };
+    let found = route(&b.path(), forward, LIMIT).context("no answer")?;
+    ensure!(found.kind == RouteKind::Unreachable && found.dst.is_none(), "{found:?}");
     let back = reverse_path(&b.path(), SRC.ip(), None, LIMIT).context("no answer")?;
     ensure!(back.oif.as_ref().is_some_and(|(_, name)| name == "eth1"), "{back:?}");
     ensure!(sysctl(&b.path(), "net.ipv4.conf.all.rp_filter", LIMIT).as_deref() == Some("1"));
-    ensure!(sysctl(&b.path(), "net.ipv4.ip_forward", LIMIT).as_deref() == Some("1"));
+    ensure!(sysctl(&b.path(), "net.ipv4.ip_forward", LIMIT).as_deref() == Some("0"));
     Ok(())
 }
 
@@ -292,11 +299,7 @@ fn what_is_not_read_in_time_is_a_gap() -> Result<()> {
     let a = Netns::new("a")?;
     let namespaces = Namespaces::scan();
     let late = Machine::take(&namespaces, &BTreeSet::from([number(&a)?]), Instant::now());
-    ensure!(
-        late.netns.is_empty() && late.gaps.iter().any(|gap| gap.what.contains(a.name())),
-        "{:?}",
-        late.gaps
-    );
+    ensure!(late.gaps.iter().any(|gap| gap.what.contains(a.name())), "{:?}", late.gaps);
     let gone = Machine::take(&namespaces, &BTreeSet::from([1]), Instant::now() + LIMIT);
     ensure!(gone.netns.is_empty() && gone.gaps.len() == 1, "{:?}", gone.gaps);
     Ok(())

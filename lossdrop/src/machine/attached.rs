@@ -86,10 +86,17 @@ pub fn attached(netns: &Path, index: u32, limit: Duration) -> io::Result<Attache
 pub fn cgroup_programs(pid: u32) -> io::Result<CgroupPrograms> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
     let cgroup = unified_cgroup(&text).ok_or(io::ErrorKind::NotFound)?;
-    // Beside the first version's hierarchies, the unified one has a folder of its own.
-    let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
-    let root = roots.iter().map(Path::new).find(|root| root.join("cgroup.procs").exists());
-    programs::cgroup(&root.ok_or(io::ErrorKind::NotFound)?.join(cgroup))
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let root = unified_mount(&mounts).ok_or(io::ErrorKind::NotFound)?;
+    programs::cgroup(&Path::new(root).join(cgroup))
+}
+
+/// Where `/proc/self/mountinfo` says that the unified hierarchy is: the kind of file system is behind the dash.
+fn unified_mount(mounts: &str) -> Option<&str> {
+    mounts.lines().find_map(|line| {
+        let (mount, source) = line.split_once(" - ")?;
+        source.starts_with("cgroup2 ").then(|| mount.split(' ').nth(4)).flatten()
+    })
 }
 
 /// The path of the unified hierarchy's cgroup in a `/proc/PID/cgroup`, without the leading slash.
@@ -255,6 +262,9 @@ mod tests {
             Some("system.slice/a.service")
         );
         assert_eq!(unified_cgroup("12:pids:/x\n"), None);
+        let mounts = "28 24 0:25 / /sys/fs/cgroup/cpu rw shared:9 - cgroup none rw,cpu\n\
+                      29 24 0:26 / /sys/fs/cgroup rw,nosuid shared:10 - cgroup2 cgroup2 rw\n";
+        assert_eq!(unified_mount(mounts), Some("/sys/fs/cgroup"));
         assert!(cgroup_programs(0).is_err());
     }
 

@@ -17,7 +17,7 @@ mod softnet;
 mod sysctl;
 mod take;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use addresses::Address;
 pub use attached::{Action, Attached, Filter, Hook, attached, cgroup_programs};
@@ -55,6 +55,34 @@ pub struct Gap {
     pub consequence: String,
 }
 
+/// What is read of a namespace in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Links,
+    Addresses,
+    Qdiscs,
+    Classes,
+    Counters,
+    Listeners,
+    Udp,
+    Neighbours,
+}
+
+impl Part {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Links => "devices",
+            Self::Addresses => "addresses",
+            Self::Qdiscs => "queueing disciplines",
+            Self::Classes => "traffic classes",
+            Self::Counters => "protocol counters",
+            Self::Listeners => "listening sockets",
+            Self::Udp => "UDP sockets",
+            Self::Neighbours => "neighbours",
+        }
+    }
+}
+
 /// A moment of a network namespace.
 #[derive(Clone, Debug, Default)]
 pub struct NetState {
@@ -71,6 +99,8 @@ pub struct NetState {
     pub listeners: Vec<Listener>,
     pub udp: Vec<UdpSocket>,
     pub neighbours: Vec<Neighbour>,
+    /// What could not be read, and is therefore empty.
+    pub unread: BTreeSet<Part>,
 }
 
 impl NetState {

@@ -62,7 +62,7 @@ pub enum RouteKind {
     NoRoute,
     /// A packet with this source may not arrive on this device (IPv4's `rp_filter`).
     ReversePath,
-    /// The source or the destination is none that may arrive from outside.
+    /// The source or the destination is none that may arrive from outside, or the source none to send from here.
     Martian,
     /// Refused, or of a type that is not known.
     Other,
@@ -154,9 +154,18 @@ fn refusal(query: Query, error: &io::Error, deadline: Instant) -> io::Result<Opt
         (RouteKind::Blackhole, None, Query { iif: Some(iif), src: Some(src), mark, .. }) => {
             refused_source(src, iif, mark, deadline)
         }
+        // Which of the errors IPv4 has for it depends on the kernel.
+        (_, None, Query { iif: None, src: Some(src @ IpAddr::V4(_)), .. }) if !is_local(src, deadline) => {
+            RouteKind::Martian
+        }
         _ => kind,
     };
     Ok(Some(Route { kind, dst, table, oif: None, gateway: None, mtu: None }))
+}
+
+fn is_local(address: IpAddr, deadline: Instant) -> bool {
+    let answer = get(libc::RTM_GETROUTE, &request(Query::to(address)), deadline);
+    answer.ok().as_deref().and_then(parse).is_some_and(|(route, _)| route.kind == RouteKind::Local)
 }
 
 /// Why a packet may not arrive with this source. Later kernels (6.18) do not tell the reverse path's refusal from
