@@ -57,8 +57,8 @@ pub fn cgroup(directory: &Path) -> io::Result<CgroupPrograms> {
 
 /// `target` is a cgroup's file descriptor, or a device's index.
 fn query(target: u32, attach_type: bpf_attach_type, flags: u32) -> Vec<Program> {
-    /// As many as the kernel attaches in one place (`BPF_MPROG_MAX`, `BPF_CGROUP_MAX_PROGS`).
-    const MOST: usize = 64;
+    /// The kernel attaches at most 64 in one place; a cgroup has those of its ancestors, too.
+    const MOST: usize = 512;
     let mut ids = [0_u32; MOST];
     // SAFETY: plain data for which all zeroes are valid.
     let mut attr: bpf_attr = unsafe { std::mem::zeroed() };

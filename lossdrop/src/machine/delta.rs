@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Machine, NetState, qdiscs::Counters, snmp};
+use super::{Counters, Machine, NetState, Part, snmp};
 
 /// A counter that moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,24 +77,41 @@ impl Scope {
 
 type Readings = BTreeMap<(Option<u32>, Scope, String), u64>;
 
-/// The counters that moved. An object that is new, or that began anew, has counted from 0; a namespace that was not
-/// read before tells nothing.
+/// The counters that moved. What is new, or began anew, has counted from 0.
 pub fn delta(before: &Machine, after: &Machine) -> Vec<Moved> {
-    let (old, new) = (readings(before), readings(after));
-    new.into_iter()
-        .filter(|((netns, ..), _)| netns.is_none_or(|netns| before.netns.contains_key(&netns)))
+    let old = readings(before);
+    readings(after)
+        .into_iter()
         .filter_map(|(key, now)| {
             let moved = match old.get(&key) {
                 Some(then) if now >= *then => now - then,
-                // One that is 0 everywhere is often not shown at all.
-                None => now,
                 Some(_) if key.1.may_restart() => now,
-                Some(_) => 0,
+                None if key.0.is_some_and(|netns| is_new(before, netns, &key.1)) => now,
+                Some(_) | None => 0,
             };
             let (netns, scope, name) = key;
             (moved > 0).then_some(Moved { netns, scope, name, delta: moved })
         })
         .collect()
+}
+
+/// Whether a counter that was not there before would have been seen.
+fn is_new(before: &Machine, netns: u32, scope: &Scope) -> bool {
+    let Some(state) = before.netns.get(&netns) else { return false };
+    let read = |part| !state.unread.contains(&part);
+    match scope {
+        // Drivers have counters that come and go; and a device may have had another name.
+        Scope::Link { index, .. } | Scope::Driver { index, .. } => {
+            read(Part::Links) && state.link(*index).is_none()
+        }
+        Scope::Qdisc { .. } => read(Part::Qdiscs),
+        Scope::Class { .. } => read(Part::Classes),
+        Scope::Snmp | Scope::Xfrm => read(Part::Counters),
+        Scope::Listener { .. } => read(Part::Listeners),
+        Scope::UdpSocket { .. } => read(Part::Udp),
+        Scope::Conntrack | Scope::NfQueue { .. } => true,
+        Scope::Softnet { .. } | Scope::NeighbourTables => false,
+    }
 }
 
 fn readings(machine: &Machine) -> Readings {
@@ -183,5 +200,71 @@ fn add<'a>(
 ) {
     for (name, count) in counters {
         all.insert((netns, scope.clone(), name.to_owned()), count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Qdisc, Softnet},
+        *,
+    };
+
+    fn machine(drops: Option<u32>, no_ports: u64) -> Machine {
+        let qdisc = |drops| Qdisc {
+            kind: "tbf".to_owned(),
+            counters: Counters { drops, ..Counters::default() },
+            ..Qdisc::default()
+        };
+        let snmp = [("TcpCurrEstab", no_ports), ("UdpNoPorts", no_ports)];
+        let state = NetState {
+            inum: 7,
+            qdiscs: drops.map(qdisc).into_iter().collect(),
+            snmp: snmp.map(|(name, count)| (name.to_owned(), count)).into(),
+            ..NetState::default()
+        };
+        let softnet = vec![Softnet { dropped: no_ports, ..Softnet::default() }];
+        Machine { netns: [(7, state)].into(), softnet, ..Machine::default() }
+    }
+
+    fn moved(before: &Machine, after: &Machine) -> Vec<(Option<u32>, String, u64)> {
+        delta(before, after).into_iter().map(|moved| (moved.netns, moved.name, moved.delta)).collect()
+    }
+
+    #[test]
+    fn only_counters_that_grew_are_told() {
+        let none: [(Option<u32>, String, u64); 0] = [];
+        assert_eq!(moved(&machine(Some(3), 5), &machine(Some(3), 5)), none);
+        assert_eq!(
+            moved(&machine(Some(3), 5), &machine(Some(4), 7)),
+            [
+                (None, "dropped".to_owned(), 2),
+                (Some(7), "drops".to_owned(), 1),
+                (Some(7), "UdpNoPorts".to_owned(), 2),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_new_or_began_anew_has_counted_from_zero() {
+        let drops = |before, after| moved(&machine(before, 0), &machine(after, 0));
+        assert_eq!(drops(None, Some(4)), [(Some(7), "drops".to_owned(), 4)]);
+        assert_eq!(drops(Some(9), Some(4)), [(Some(7), "drops".to_owned(), 4)]);
+        assert_eq!(drops(Some(9), None), []);
+        // These never begin anew: a smaller number is an odd reading.
+        assert_eq!(moved(&machine(None, 9), &machine(None, 4)), []);
+    }
+
+    #[test]
+    fn a_part_that_was_not_read_before_tells_nothing() {
+        let mut before = machine(None, 0);
+        before.netns.get_mut(&7).expect("it was read").unread.insert(Part::Qdiscs);
+        assert_eq!(moved(&before, &machine(Some(4), 0)), []);
+    }
+
+    #[test]
+    fn a_namespace_that_was_not_read_before_tells_nothing() {
+        let before = Machine { netns: BTreeMap::new(), ..machine(None, 0) };
+        assert_eq!(moved(&before, &machine(Some(4), 4)), [(None, "dropped".to_owned(), 4)]);
     }
 }

@@ -8,7 +8,10 @@ use std::{
     time::Instant,
 };
 
-use super::netlink::{Fields as _, attribute, attributes, dump, get, push_attribute, text};
+use super::{
+    netlink::{Fields as _, attribute, attributes, dump, get, push_attribute, text},
+    take::open,
+};
 use crate::{kernel::ethtool, namespaces::Namespaces};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -308,7 +311,7 @@ fn inode_numbers(wanted: &BTreeSet<i32>, namespaces: &Namespaces, deadline: Inst
         if found.len() == wanted.len() {
             break;
         }
-        let nsid = File::open(&namespace.path).and_then(|file| nsid_of(&file, deadline));
+        let nsid = open(inum, namespace).and_then(|file| nsid_of(&file, deadline));
         if let Some(nsid) = nsid.ok().flatten().filter(|nsid| wanted.contains(nsid)) {
             found.insert(nsid, inum);
         }

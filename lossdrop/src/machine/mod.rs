@@ -1,38 +1,38 @@
 //! What the kernel's own counters and tables say in each network namespace. It reads, off the events' path, and changes
 //! nothing; what it can't read in time is a gap that it tells.
 
-pub mod addresses;
-pub mod attached;
-pub mod conntrack;
-pub mod delta;
-pub mod links;
-pub mod neighbours;
-pub mod netlink;
-pub mod nfqueue;
-pub mod qdiscs;
-pub mod routes;
-pub mod snmp;
-pub mod sockets;
-pub mod softnet;
-pub mod sysctl;
+mod addresses;
+mod attached;
+mod conntrack;
+mod delta;
+mod links;
+mod neighbours;
+mod netlink;
+mod nfqueue;
+mod qdiscs;
+mod routes;
+mod snmp;
+mod sockets;
+mod softnet;
+mod sysctl;
 mod take;
-#[cfg(test)]
-mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use addresses::Address;
-pub use attached::{Action, Attached, Filter, Hook, attached};
+pub use attached::{Action, Attached, Filter, Hook, attached, cgroup_programs};
 pub use conntrack::Conntrack;
 pub use delta::{Moved, Scope, delta};
 pub use links::{BridgePort, Link, Peer, Xdp};
-pub use neighbours::Neighbour;
+pub use neighbours::{Neighbour, NeighbourState, neighbours};
 pub use nfqueue::NfQueue;
-pub use qdiscs::{Class, Limit, Qdisc};
+pub use qdiscs::{Class, Counters, Limit, Qdisc};
 pub use routes::{Query, Route, RouteKind, reverse_path, route};
 pub use sockets::{Listener, UdpSocket};
 pub use softnet::Softnet;
 pub use sysctl::sysctl;
+
+pub use crate::kernel::programs::{CgroupPrograms, Program};
 
 /// A moment of the machine.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +55,34 @@ pub struct Gap {
     pub consequence: String,
 }
 
+/// What is read of a namespace in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Links,
+    Addresses,
+    Qdiscs,
+    Classes,
+    Counters,
+    Listeners,
+    Udp,
+    Neighbours,
+}
+
+impl Part {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Links => "devices",
+            Self::Addresses => "addresses",
+            Self::Qdiscs => "queueing disciplines",
+            Self::Classes => "traffic classes",
+            Self::Counters => "protocol counters",
+            Self::Listeners => "listening sockets",
+            Self::Udp => "UDP sockets",
+            Self::Neighbours => "neighbours",
+        }
+    }
+}
+
 /// A moment of a network namespace.
 #[derive(Clone, Debug, Default)]
 pub struct NetState {
@@ -71,6 +99,8 @@ pub struct NetState {
     pub listeners: Vec<Listener>,
     pub udp: Vec<UdpSocket>,
     pub neighbours: Vec<Neighbour>,
+    /// What could not be read, and is therefore empty.
+    pub unread: BTreeSet<Part>,
 }
 
 impl NetState {

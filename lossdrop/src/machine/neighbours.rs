@@ -1,8 +1,16 @@
 //! The neighbours of a namespace: ARP and neighbour discovery.
 
-use std::{fmt, io, net::IpAddr, time::Instant};
+use std::{
+    fmt, io,
+    net::IpAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use super::netlink::{Fields as _, address, attribute, dump};
+use super::{
+    netlink::{Fields as _, address, attribute, dump},
+    take::within,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbour {
@@ -62,6 +70,12 @@ impl fmt::Display for NeighbourState {
     }
 }
 
+/// The neighbours that a namespace knows now.
+pub fn neighbours(netns: &Path, limit: Duration) -> io::Result<Vec<Neighbour>> {
+    within(netns, limit, read)?
+}
+
+/// In the thread's namespace.
 pub(crate) fn read(deadline: Instant) -> io::Result<Vec<Neighbour>> {
     let answers = dump(libc::RTM_GETNEIGH, &[0; HEADER], deadline)?;
     Ok(answers.iter().filter_map(|answer| parse(answer)).collect())

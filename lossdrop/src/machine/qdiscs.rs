@@ -9,7 +9,7 @@ pub struct Qdisc {
     /// The device's index.
     pub index: u32,
     pub kind: String,
-    /// As `tc` writes it: `8001:`.
+    /// As `tc` writes it: `8001:`; `0:` for one that the kernel set up by itself.
     pub handle: String,
     /// `root`, `ingress`, or the class that it belongs to: `8001:1`.
     pub parent: String,
@@ -253,7 +253,6 @@ pub(crate) fn handle(handle: u32) -> String {
     match (handle, handle >> 16, handle & 0xffff) {
         (TC_H_ROOT, ..) => "root".to_owned(),
         (TC_H_INGRESS, ..) => "ingress".to_owned(),
-        (0, ..) => "none".to_owned(),
         (_, major, 0) => format!("{major:x}:"),
         (_, 0, minor) => format!(":{minor:x}"),
         (_, major, minor) => format!("{major:x}:{minor:x}"),
@@ -359,7 +358,7 @@ mod tests {
     #[test]
     fn handles_are_written_as_tc_does() {
         for (number, text) in
-            [(TC_H_ROOT, "root"), (TC_H_INGRESS, "ingress"), (0x1_0010, "1:10"), (1, ":1"), (0, "none")]
+            [(TC_H_ROOT, "root"), (TC_H_INGRESS, "ingress"), (0x1_0010, "1:10"), (1, ":1"), (0, "0:")]
         {
             assert_eq!(handle(number), text);
         }

@@ -54,6 +54,7 @@ pub enum RouteKind {
     Anycast,
     Multicast,
     Blackhole,
+    /// Without a prefix, for what arrives: it is not forwarded (`ip_forward` is off), or a rule refuses it.
     Unreachable,
     Prohibit,
     Throw,
@@ -61,7 +62,7 @@ pub enum RouteKind {
     NoRoute,
     /// A packet with this source may not arrive on this device (IPv4's `rp_filter`).
     ReversePath,
-    /// The source or the destination is none that may arrive from outside.
+    /// The source or the destination is none that may arrive from outside, or the source none to send from here.
     Martian,
     /// Refused, or of a type that is not known.
     Other,
@@ -140,17 +141,41 @@ fn look_up(query: Query, deadline: Instant) -> io::Result<Route> {
             let oif = oif.map(|index| (index, names.get(&index).cloned().unwrap_or_default()));
             Ok(Route { oif, ..route })
         }
-        Err(error) => {
-            let kind = RouteKind::from_error(&error).ok_or(error)?;
-            let entry = if kind.is_refusal() { refusing_entry(query.dst, kind, deadline)? } else { None };
-            let (dst, table) = entry.unzip();
-            let kind = if kind == RouteKind::Blackhole && dst.is_none() && query.iif.is_some() {
-                RouteKind::Martian
-            } else {
-                kind
-            };
-            Ok(Route { kind, dst, table, oif: None, gateway: None, mtu: None })
+        Err(error) => refusal(query, &error, deadline)?.ok_or(error),
+    }
+}
+
+/// What a refusal means; `None` if it is none.
+fn refusal(query: Query, error: &io::Error, deadline: Instant) -> io::Result<Option<Route>> {
+    let Some(kind) = RouteKind::from_error(error) else { return Ok(None) };
+    let entry = if kind.is_refusal() { refusing_entry(query.dst, kind, deadline)? } else { None };
+    let (dst, table) = entry.unzip();
+    let kind = match (kind, dst, query) {
+        (RouteKind::Blackhole, None, Query { iif: Some(iif), src: Some(src), mark, .. }) => {
+            refused_source(src, iif, mark, deadline)
         }
+        // Which of the errors IPv4 has for it depends on the kernel.
+        (_, None, Query { iif: None, src: Some(src @ IpAddr::V4(_)), .. }) if !is_local(src, deadline) => {
+            RouteKind::Martian
+        }
+        _ => kind,
+    };
+    Ok(Some(Route { kind, dst, table, oif: None, gateway: None, mtu: None }))
+}
+
+fn is_local(address: IpAddr, deadline: Instant) -> bool {
+    let answer = get(libc::RTM_GETROUTE, &request(Query::to(address)), deadline);
+    answer.ok().as_deref().and_then(parse).is_some_and(|(route, _)| route.kind == RouteKind::Local)
+}
+
+/// Why a packet may not arrive with this source. Later kernels (6.18) do not tell the reverse path's refusal from
+/// the others.
+fn refused_source(source: IpAddr, iif: u32, mark: Option<u32>, deadline: Instant) -> RouteKind {
+    let way_back = get(libc::RTM_GETROUTE, &request(Query { mark, ..Query::to(source) }), deadline);
+    match way_back.ok().as_deref().and_then(parse) {
+        Some((Route { kind: RouteKind::Unicast, .. }, oif)) if oif == Some(iif) => RouteKind::Martian,
+        Some((Route { kind: RouteKind::Unicast, .. }, _)) | None => RouteKind::ReversePath,
+        Some(_) => RouteKind::Martian,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The counters that `nstat` shows: `/proc/net/snmp`, `netstat`, `snmp6`, and `/proc/net/xfrm_stat`.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, io};
 
 /// Numbers among them that are no counters (RFC 4293, 4022: settings, and what is so now).
 const GAUGES: &[&str] = &[
@@ -15,20 +15,19 @@ const GAUGES: &[&str] = &[
 ];
 
 /// Of the thread's namespace.
-pub(crate) fn read() -> BTreeMap<String, u64> {
-    let file = |name: &str| fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
-    let mut counters = BTreeMap::new();
-    for name in ["snmp", "netstat"] {
-        counters.extend(pairs(&file(name)));
-    }
+pub(crate) fn read() -> io::Result<BTreeMap<String, u64>> {
+    let file = |name: &str| fs::read_to_string(format!("/proc/thread-self/net/{name}"));
+    let mut counters = pairs(&file("snmp")?);
+    counters.extend(pairs(&file("netstat")?));
+    // Kernels without IPv6 or IPsec lack these.
     for name in ["snmp6", "xfrm_stat"] {
-        counters.extend(columns(&file(name)));
+        counters.extend(columns(&file(name).unwrap_or_default()));
     }
-    counters
+    Ok(counters)
 }
 
 /// Whether a number only ever grows.
-pub fn is_counter(name: &str) -> bool {
+pub(crate) fn is_counter(name: &str) -> bool {
     !GAUGES.contains(&name)
 }
 
@@ -95,7 +94,7 @@ mod tests {
 
     #[test]
     fn this_kernel_has_counters() {
-        let counters = read();
+        let counters = read().expect("readable");
         for name in ["UdpNoPorts", "TcpExtListenDrops", "IpExtInNoRoutes"] {
             assert!(counters.contains_key(name), "{name}");
         }

@@ -55,10 +55,15 @@ pub(crate) fn udp(deadline: Instant) -> io::Result<Vec<UdpSocket>> {
 fn read(protocol: libc::c_int, states: u32, deadline: Instant) -> io::Result<Vec<Vec<u8>>> {
     let mut answers = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
-        let request = request(family as u8, protocol as u8, states);
+        let request = request(byte(family), byte(protocol), states);
         answers.extend(dump_from(SockProtocol::NetlinkSockDiag, SOCK_DIAG_BY_FAMILY, &request, deadline)?);
     }
     Ok(answers)
+}
+
+/// The families and protocols that are asked for fit.
+const fn byte(number: libc::c_int) -> u8 {
+    number.cast_unsigned() as u8
 }
 
 /// `struct inet_diag_req_v2`: family, protocol, extensions, padding, states, and the identity of one socket.
@@ -119,7 +124,7 @@ mod tests {
 
     fn message(family: libc::c_int) -> Vec<u8> {
         let mut message = vec![0; HEADER];
-        message[0] = family as u8;
+        message[0] = byte(family);
         message[4..6].copy_from_slice(&8080_u16.to_be_bytes());
         message[8..12].copy_from_slice(&[10, 0, 0, 2]);
         for (offset, number) in [(56, 3_u32), (60, 2), (68, 4711)] {

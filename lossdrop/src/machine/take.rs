@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fs::{self, File},
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
@@ -13,10 +14,10 @@ use std::{
 use nix::sched::{CloneFlags, setns};
 
 use super::{
-    Gap, Machine, NetState, addresses, conntrack, links, neighbours, nfqueue, qdiscs, snmp, sockets, softnet,
-    sysctl,
+    Gap, Machine, NetState, Part, addresses, conntrack, links, neighbours, nfqueue, qdiscs, snmp, sockets,
+    softnet, sysctl,
 };
-use crate::namespaces::{Namespaces, inum};
+use crate::namespaces::{Namespace, Namespaces};
 
 /// How many namespaces are read at once: the kernel has one lock for all devices.
 const THREADS: usize = 4;
@@ -127,47 +128,53 @@ fn neighbour_tables() -> BTreeMap<String, u64> {
     counters
 }
 
+/// Opens a namespace, if its path still leads there: a process may have left meanwhile, or another have its number.
+pub(crate) fn open(inum: u32, namespace: &Namespace) -> io::Result<File> {
+    let file = File::open(&namespace.path)?;
+    if file.metadata()?.ino() == u64::from(inum) { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
 /// Reads one namespace, to which the calling thread goes for good.
 fn visit(wanted: u32, namespaces: &Namespaces, deadline: Instant) -> io::Result<(NetState, Vec<Gap>)> {
     let namespace = namespaces.get(wanted).ok_or(io::ErrorKind::NotFound)?;
-    // A process may have left meanwhile, or another be there by its number.
-    if inum(&namespace.path) != Some(wanted) {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    setns(File::open(&namespace.path)?, CloneFlags::CLONE_NEWNET)?;
-    let mut gaps = Gaps { name: &namespace.name, found: Vec::new() };
+    setns(open(wanted, namespace)?, CloneFlags::CLONE_NEWNET)?;
+    let mut gaps = Gaps { name: &namespace.name, unread: BTreeSet::new(), found: Vec::new() };
     let mut state = NetState {
         inum: wanted,
-        links: gaps.note("devices", links::read(wanted, namespaces, deadline)),
-        addresses: gaps.note("addresses", addresses::read(deadline)),
-        snmp: snmp::read(),
+        links: gaps.note(Part::Links, links::read(wanted, namespaces, deadline)),
+        addresses: gaps.note(Part::Addresses, addresses::read(deadline)),
+        snmp: gaps.note(Part::Counters, snmp::read()),
         conntrack: conntrack::read(),
         nfqueues: nfqueue::parse(&net("netfilter/nfnetlink_queue")),
-        listeners: gaps.note("listening sockets", sockets::listeners(deadline)),
-        udp: gaps.note("UDP sockets", sockets::udp(deadline)),
-        neighbours: gaps.note("neighbours", neighbours::read(deadline)),
+        listeners: gaps.note(Part::Listeners, sockets::listeners(deadline)),
+        udp: gaps.note(Part::Udp, sockets::udp(deadline)),
+        neighbours: gaps.note(Part::Neighbours, neighbours::read(deadline)),
         ..NetState::default()
     };
     let txqlen = |index| state.link(index).map(|link| link.txqlen);
-    state.qdiscs = gaps.note("queueing disciplines", qdiscs::read(txqlen, deadline));
-    state.classes = gaps.note("traffic classes", qdiscs::classes(&state.qdiscs, deadline));
+    state.qdiscs = gaps.note(Part::Qdiscs, qdiscs::read(txqlen, deadline));
+    state.classes = gaps.note(Part::Classes, qdiscs::classes(&state.qdiscs, deadline));
+    state.unread = gaps.unread;
     Ok((state, gaps.found))
 }
 
 /// What a namespace did not tell.
 struct Gaps<'a> {
     name: &'a str,
+    unread: BTreeSet<Part>,
     found: Vec<Gap>,
 }
 
 impl Gaps<'_> {
-    fn note<T>(&mut self, what: &str, result: io::Result<Vec<T>>) -> Vec<T> {
+    fn note<T: Default>(&mut self, part: Part, result: io::Result<T>) -> T {
         result.unwrap_or_else(|error| {
+            let what = part.name();
+            self.unread.insert(part);
             self.found.push(Gap {
                 what: format!("the {what} of {}: {error}", self.name),
                 consequence: format!("nothing can be told by its {what}"),
             });
-            Vec::new()
+            T::default()
         })
     }
 }
