@@ -17,6 +17,7 @@ use crate::{
     check, cli,
     cli::{Cli, Command, TraceArgs},
     describe::Describer,
+    explain,
     kernel::{Kernel, KernelFacts, Options},
     namespaces::Namespaces,
     output::{json::Json, text::Text},
@@ -31,6 +32,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Trace(args) => trace_command(args, cli.verbose >= 2).map(|()| ExitCode::SUCCESS),
         Command::Check { json } => check::run(*json),
+        Command::Explain { subject, json } => explain::run(subject, *json).map(|()| ExitCode::SUCCESS),
         Command::Reasons { json } => reasons::run(*json).map(|()| ExitCode::SUCCESS),
     }
 }

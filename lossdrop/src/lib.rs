@@ -8,6 +8,7 @@ pub mod commands;
 pub mod decode;
 pub mod describe;
 pub mod error;
+pub mod explain;
 pub mod filter;
 pub mod kernel;
 pub mod knowledge;
