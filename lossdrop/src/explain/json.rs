@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Subject, refinements, when};
 use crate::{
     kernel::reasons::Reasons,
-    knowledge::{KINDS, Kind, LOCATIONS, Location, Noise, REASONS},
+    knowledge::{KINDS, Kind, Location, Noise},
 };
 
 #[derive(Serialize)]
@@ -100,20 +100,6 @@ pub(super) fn kinds_of(rows: &[&'static Location]) -> Vec<&'static Kind> {
     kinds
 }
 
-/// Names of the reasons by which a cause is recognised.
-pub(super) fn reasons_of(kind: &Kind) -> Vec<&'static str> {
-    REASONS.iter().filter(|row| row.kind == kind).map(|row| row.name).collect()
-}
-
-/// Functions by which a cause is recognised.
-pub(super) fn functions_of(kind: &Kind) -> Vec<&'static str> {
-    let mut functions: Vec<&str> = Vec::new();
-    for row in LOCATIONS.iter().filter(|row| row.kind == kind) {
-        functions.extend(row.symbols.iter().filter(|symbol| !functions.contains(symbol)).collect::<Vec<_>>());
-    }
-    functions
-}
-
 pub(super) fn explanation<'a>(subject: &'a Subject, reasons: &Reasons) -> Explanation<'a> {
     match subject {
         Subject::Reason(row) => Explanation::Reason {
@@ -131,11 +117,9 @@ pub(super) fn explanation<'a>(subject: &'a Subject, reasons: &Reasons) -> Explan
             rows: rows.iter().map(|row| Row::from(*row)).collect(),
             causes: kinds_of(rows).into_iter().map(Cause::from).collect(),
         },
-        Subject::Kind(kind) => Explanation::Kind {
-            cause: (*kind).into(),
-            reasons: reasons_of(kind),
-            functions: functions_of(kind),
-        },
+        Subject::Kind(kind) => {
+            Explanation::Kind { cause: (*kind).into(), reasons: kind.reasons(), functions: kind.functions() }
+        }
         Subject::Class(class) => Explanation::Class {
             name: class.as_str(),
             causes: KINDS.iter().filter(|kind| kind.class == *class).map(|kind| Cause::from(*kind)).collect(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Subject,
-    json::{functions_of, kinds_of, noise, reasons_of},
+    json::{kinds_of, noise},
     refinements, when,
 };
 use crate::{
@@ -128,7 +128,7 @@ fn function(name: &str, rows: &[&'static Location], out: &mut String) {
 fn cause(kind: &Kind, out: &mut String) {
     let _ = writeln!(out, "{kind}: {}\n", kind.title);
     field("severity", kind.severity.as_str(), out);
-    let (reasons, functions) = (reasons_of(kind), functions_of(kind));
+    let (reasons, functions) = (kind.reasons(), kind.functions());
     if !reasons.is_empty() {
         field("reasons", &reasons.join(", "), out);
     }
