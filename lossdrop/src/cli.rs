@@ -34,6 +34,14 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Explain a drop reason, a function of the kernel that drops, a cause, or a class of causes
+    Explain {
+        /// NO_SOCKET, __dev_forward_skb2+0x87, mtu/veth-peer, mtu
+        subject: String,
+        /// JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// List the running kernel's drop reasons, and what they mean
     Reasons {
         /// JSON instead of a table
@@ -284,9 +292,13 @@ mod tests {
 
     #[test]
     fn the_other_commands_and_verbosity_are_understood() {
-        for (typed, verbose) in
-            [("check", 0), ("check --json -v", 1), ("-vv reasons --json", 2), ("reasons", 0)]
-        {
+        for (typed, verbose) in [
+            ("check", 0),
+            ("check --json -v", 1),
+            ("-vv reasons --json", 2),
+            ("reasons", 0),
+            ("explain mtu --json", 0),
+        ] {
             let cli = Cli::try_parse_from(["lossdrop"].into_iter().chain(typed.split(' '))).expect(typed);
             assert_eq!(cli.verbose, verbose, "{typed}");
         }
@@ -312,6 +324,7 @@ mod tests {
             assert!(trace(args).is_err(), "{args}");
         }
         assert!(Cli::try_parse_from(["lossdrop"]).is_err());
+        assert!(Cli::try_parse_from(["lossdrop", "explain"]).is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{
     cli::{Cli, Command, TraceArgs},
     describe::Describer,
     diagnose,
+    explain,
     kernel::{Kernel, KernelFacts, Options},
     namespaces::Namespaces,
     output::{json::Json, text::Text},
@@ -33,6 +34,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Trace(args) => trace_command(args, cli.verbose >= 2).map(|()| ExitCode::SUCCESS),
         Command::Diagnose(args) => diagnose::command::run(args, cli.verbose >= 2),
         Command::Check { json } => check::run(*json),
+        Command::Explain { subject, json } => explain::run(subject, *json).map(|()| ExitCode::SUCCESS),
         Command::Reasons { json } => reasons::run(*json).map(|()| ExitCode::SUCCESS),
     }
 }

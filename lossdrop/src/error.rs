@@ -21,6 +21,10 @@ pub enum Error {
     Lockdown,
     #[error("there is no drop reason {name:?} in this kernel{near} (\"lossdrop reasons\" lists them)")]
     UnknownReason { name: String, near: String },
+    #[error(
+        "{name:?} is no drop reason, function, cause or class that lossdrop knows{near} (docs/causes.md lists them)"
+    )]
+    UnknownSubject { name: String, near: String },
     #[error("there is no network namespace {name:?}{near} (\"ip netns\" and \"lsns -t net\" list them)")]
     UnknownNetns { name: String, near: String },
     #[error("there is no network device {name:?} in the namespaces looked at{near} (\"ip link\" lists them)")]
@@ -61,7 +65,13 @@ pub enum Error {
 impl Error {
     /// The user asked for something that does not exist, rather than something failed.
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::UnknownReason { .. } | Self::UnknownNetns { .. } | Self::UnknownInterface { .. })
+        matches!(
+            self,
+            Self::UnknownReason { .. }
+                | Self::UnknownSubject { .. }
+                | Self::UnknownNetns { .. }
+                | Self::UnknownInterface { .. }
+        )
     }
 }
 
@@ -110,6 +120,7 @@ mod tests {
         let (name, near) = ("x".to_owned(), String::new());
         for error in [
             Error::UnknownReason { name: name.clone(), near: near.clone() },
+            Error::UnknownSubject { name: name.clone(), near: near.clone() },
             Error::UnknownNetns { name: name.clone(), near: near.clone() },
             Error::UnknownInterface { name, near },
         ] {

@@ -9,6 +9,7 @@ pub mod decode;
 pub mod describe;
 pub mod diagnose;
 pub mod error;
+pub mod explain;
 pub mod filter;
 pub mod hook;
 pub mod judge;

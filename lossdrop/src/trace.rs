@@ -390,12 +390,18 @@ fn reader_is_gone(output: impl AsFd) -> bool {
         && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
 }
 
+/// Now, in nanoseconds since 1970.
+pub(crate) fn unix_ns() -> i128 {
+    read_clock(nix::time::ClockId::CLOCK_REALTIME)
+}
+
 pub(crate) fn clock_offset_ns() -> i128 {
-    let read = |clock| {
-        nix::time::clock_gettime(clock)
-            .map_or(0, |time| i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec()))
-    };
-    read(nix::time::ClockId::CLOCK_REALTIME) - read(nix::time::ClockId::CLOCK_MONOTONIC)
+    unix_ns() - read_clock(nix::time::ClockId::CLOCK_MONOTONIC)
+}
+
+fn read_clock(clock: nix::time::ClockId) -> i128 {
+    nix::time::clock_gettime(clock)
+        .map_or(0, |time| i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec()))
 }
 
 #[cfg(test)]

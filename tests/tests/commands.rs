@@ -126,9 +126,31 @@ fn reasons_have_a_row_each() -> Result<()> {
 }
 
 #[test]
+fn a_reason_a_function_and_a_cause_can_be_explained() -> Result<()> {
+    let number = |reasons: &Value| {
+        let all = reasons.as_array().into_iter().flatten();
+        all.clone().find(|reason| reason["name"] == "NO_SOCKET").map(|reason| reason["number"].clone())
+    };
+    let explained = json(&["explain", "skb_drop_reason_no_socket", "--json"])?;
+    ensure!(
+        explained["name"] == "NO_SOCKET" && explained["cause"]["kind"] == "socket/closed-port",
+        "{explained}"
+    );
+    let here = number(&json(&["reasons", "--json"])?).unwrap_or(Value::Null);
+    ensure!(explained["number"] == here, "{explained}");
+    let text = run(&["explain", "__dev_forward_skb2+0x87"])?.stdout.join("\n");
+    ensure!(text.contains("mtu/veth-peer") && text.contains("ip -n NETNS link set DEV mtu"), "{text}");
+    ensure!(run(&["explain", "mtu"])?.stdout.iter().any(|line| line.contains("mtu/forward")));
+    let wrong = Command::new(binary()?).args(["explain", "NO_SOCKETS"]).output()?;
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    ensure!(wrong.status.code() == Some(2) && said.contains("did you mean NO_SOCKET"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn the_help_names_every_command_and_option() -> Result<()> {
     let help = run(&["--help"])?.stdout.join("\n");
-    for word in ["trace", "check", "reasons", "--verbose", "--version", "Exit codes"] {
+    for word in ["trace", "check", "explain", "reasons", "--verbose", "--version", "Exit codes"] {
         ensure!(help.contains(word), "{word} is missing: {help}");
     }
     let help = run(&["trace", "--help"])?.stdout;
@@ -155,6 +177,8 @@ fn the_help_names_every_command_and_option() -> Result<()> {
         "--buffer",
         "--keys",
         "--attach",
+        "--cause",
+        "--severity",
     ] {
         ensure!(listed(&format!("{option} ")) == 1, "{option}: {help:#?}");
     }
@@ -179,7 +203,14 @@ fn the_help_calls_no_option_a_filter_that_is_none() -> Result<()> {
     Ok(())
 }
 
-const LISTS: [&[&str]; 4] = [&["check"], &["check", "--json"], &["reasons"], &["reasons", "--json"]];
+const LISTS: [&[&str]; 6] = [
+    &["check"],
+    &["check", "--json"],
+    &["explain", "mtu"],
+    &["explain", "NO_SOCKET", "--json"],
+    &["reasons"],
+    &["reasons", "--json"],
+];
 
 #[test]
 fn a_reader_who_is_gone_is_no_failure() -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod bpf;
+mod causes;
 mod lab;
 mod test;
 
@@ -35,6 +36,8 @@ enum Task {
         #[arg(long)]
         write: bool,
     },
+    /// Write docs/causes.md anew from the tables of causes
+    Causes,
     /// Install what the tests need (Debian) and run them all; as root
     Test {
         /// Handed to `cargo test`
@@ -49,6 +52,7 @@ fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Test { arguments } => test::run(&arguments),
         Task::Bench { write } => bench::run(write),
+        Task::Causes => causes::write(),
         Task::BuildBpf { check } => bpf::build(check),
         Task::Lab { scenario } => lab::run(scenario.as_deref()),
     }

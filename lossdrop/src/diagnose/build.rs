@@ -98,9 +98,11 @@ pub fn diagnosis(evidence: Evidence) -> Diagnosis {
 fn context(places: Places, before: Survey, after: Survey, groups: &[Group]) -> Context {
     let mut rules: BTreeMap<u32, Rules> = BTreeMap::new();
     let mut old = before.rules;
-    for (netns, (after, complete)) in after.rules {
-        let (before, was_complete) = old.remove(&netns).unwrap_or_default();
-        rules.insert(netns, Rules { before, after, complete: complete && was_complete });
+    for (netns, after) in after.rules {
+        let before = old.remove(&netns).unwrap_or_default();
+        let counted = before.ended..after.began;
+        let complete = before.complete && after.complete;
+        rules.insert(netns, Rules { before: before.ruleset, after: after.ruleset, complete, counted });
     }
     let moved = machine::delta(&before.machine, &after.machine);
     // The processes behind listeners, and behind sockets that lost something.

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     io::{self, Write as _, stderr, stdout},
     process::ExitCode,
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result};
@@ -13,8 +14,8 @@ use super::{
     build::{self, Evidence},
     collect::Collector,
     finding::Diagnosis,
-    survey,
-    watch::watch,
+    survey::{self, Survey},
+    watch::{Progress, Watch},
 };
 use crate::{
     cli::DiagnoseArgs,
@@ -59,37 +60,36 @@ pub fn run(args: &DiagnoseArgs, debug: bool) -> Result<ExitCode> {
 
 async fn diagnose(args: &DiagnoseArgs, facts: &KernelFacts, options: &Options) -> Result<Diagnosis> {
     let stop = asked_to_stop()?;
-    let describer = describer(facts)?;
-    let wanted: BTreeSet<u32> = options.filter.netns.clone();
-    let (namespaces, before) = {
-        let wanted = wanted.clone();
-        spawn_blocking(move || {
-            let namespaces = Namespaces::scan();
-            let survey = survey::take(&namespaces, &wanted);
-            (namespaces, survey)
-        })
-        .await
-        .context("the first look at the machine failed")?
-    };
-    let layout = options.layout();
+    let collector = Collector::new(describer(facts)?, options.layout());
+    let wanted = options.filter.netns.clone();
+    let duration = args.duration.0;
     let (kernel, ring) = Kernel::start(facts, options)?;
+    let how = kernel.how();
+    let mut watch = Watch::new(ring, Live::new(kernel, options.debug), collector);
+    let (namespaces, before) = watch.until(look(wanted.clone(), Namespaces::default()), None).await?;
     // Nobody needs to read it.
     let _ = writeln!(
         stderr(),
-        "lossdrop: watching for {} s on Linux {} through {}; filter: {}",
-        args.duration.0.as_secs_f64(),
+        "lossdrop: watching for {} s on Linux {} through {how}; filter: {}",
+        duration.as_secs_f64(),
         facts.release,
-        kernel.how(),
         args.filter
     );
-    let mut live = Live::new(kernel, options.debug);
-    let mut collector = Collector::new(describer, layout);
-    let (counters, elapsed) = watch(ring, &mut live, &mut collector, args.duration.0, stop).await;
-    let (release, collected) = (facts.release.clone(), collector.finish(&counters));
+    let start = Instant::now();
+    let end = async {
+        tokio::select! {
+            () = stop => {}
+            () = tokio::time::sleep(duration) => {}
+        }
+    };
+    watch.until(end, Some(Progress::new(duration))).await;
+    let elapsed = start.elapsed();
+    // One that is gone by now is still to be named.
+    let (namespaces, after) = watch.until(look(wanted, namespaces), None).await?;
+    let (counters, collector) = watch.finish().await;
+    let collected = collector.finish(&counters);
+    let kernel = facts.release.clone();
     spawn_blocking(move || {
-        // One that is gone by now is still to be named.
-        let namespaces = Namespaces::scan().or(namespaces);
-        let after = survey::take(&namespaces, &wanted);
         let host = nix::sys::utsname::uname().map(|uname| uname.nodename().to_string_lossy().into_owned());
         build::diagnosis(Evidence {
             namespaces,
@@ -98,12 +98,22 @@ async fn diagnose(args: &DiagnoseArgs, facts: &KernelFacts, options: &Options) -
             collected,
             counters,
             elapsed,
-            kernel: release,
+            kernel,
             host: sanitize(&host.unwrap_or_default()).into_owned(),
         })
     })
     .await
-    .context("the last look at the machine failed")
+    .context("the search for culprits failed")
+}
+
+/// A survey on a thread of its own; `known`: namespaces that were there earlier.
+async fn look(wanted: BTreeSet<u32>, known: Namespaces) -> Result<(Namespaces, Survey)> {
+    let look = move || {
+        let namespaces = Namespaces::scan().or(known);
+        let survey = survey::take(&namespaces, &wanted);
+        (namespaces, survey)
+    };
+    spawn_blocking(look).await.context("the look at the machine failed")
 }
 
 fn print(diagnosis: &Diagnosis, json: bool) -> io::Result<()> {

@@ -17,12 +17,14 @@ use crate::{
 const ONE_ANSWER: Duration = Duration::from_millis(500);
 
 /// A namespace's rules before and after the run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Rules {
     pub before: Ruleset,
     pub after: Ruleset,
     /// They could be read both times, with all tools that are needed.
     pub complete: bool,
+    /// Packets dropped in this time, in nanoseconds since 1970, are in the counters' deltas.
+    pub counted: std::ops::Range<i128>,
 }
 
 /// Everything that is known when the run is over.

@@ -10,8 +10,9 @@ use std::{
 
 use crate::{
     machine::Machine,
-    namespaces::Namespaces,
+    namespaces::{self, Namespaces},
     rules::{self, Ruleset},
+    trace::unix_ns,
 };
 
 /// The longest that a survey may take. What is not read by then is missing, and a note says so.
@@ -19,12 +20,22 @@ pub const LIMIT: Duration = Duration::from_secs(5);
 /// Namespaces whose rules are read at the same time.
 const THREADS: usize = 2;
 
+/// The rules of a namespace at one time.
+#[derive(Clone, Debug, Default)]
+pub struct RulesRead {
+    pub ruleset: Ruleset,
+    /// They are all of them.
+    pub complete: bool,
+    /// When the reading began and when it had ended, in nanoseconds since 1970.
+    pub began: i128,
+    pub ended: i128,
+}
+
 /// What was there at one time.
 #[derive(Debug, Default)]
 pub struct Survey {
     pub machine: Machine,
-    /// Rules, and whether they are all of them.
-    pub rules: BTreeMap<u32, (Ruleset, bool)>,
+    pub rules: BTreeMap<u32, RulesRead>,
     /// What could not be read, and what follows from it.
     pub notes: BTreeSet<String>,
 }
@@ -35,9 +46,14 @@ pub fn take(namespaces: &Namespaces, wanted: &BTreeSet<u32>) -> Survey {
     // Counters of all: a veth's other end may be in any of them.
     let machine = Machine::take(namespaces, &BTreeSet::new(), deadline);
     let mut notes: BTreeSet<String> =
-        machine.gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.consequence)).collect();
+        machine.gaps.iter().map(|gap| note(&gap.what, &gap.consequence)).collect();
     let rules = read_rules(namespaces, wanted, deadline, &mut notes);
     Survey { machine, rules, notes }
+}
+
+/// What is missing, and what cannot be said without it.
+fn note(what: &str, consequence: &str) -> String {
+    format!("{}: {}", what.trim_end_matches('.'), consequence.trim_end_matches('.'))
 }
 
 fn read_rules(
@@ -45,7 +61,7 @@ fn read_rules(
     wanted: &BTreeSet<u32>,
     deadline: Instant,
     notes: &mut BTreeSet<String>,
-) -> BTreeMap<u32, (Ruleset, bool)> {
+) -> BTreeMap<u32, RulesRead> {
     let queue: VecDeque<(u32, PathBuf)> = namespaces
         .iter()
         .filter(|(inum, _)| wanted.is_empty() || wanted.contains(inum))
@@ -61,7 +77,12 @@ fn read_rules(
         thread::spawn(move || {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             while let Some((inum, path)) = next() {
-                if sender.send((inum, rules::read(&path, deadline))).is_err() {
+                let began = unix_ns();
+                let (ruleset, gaps) = rules::read(&path, deadline);
+                let read = RulesRead { ruleset, complete: gaps.is_empty(), began, ended: unix_ns() };
+                // A namespace that has gone meanwhile is none that anything is missing of.
+                let gaps = if namespaces::inum(&path) == Some(inum) { gaps } else { Vec::new() };
+                if sender.send((inum, read, gaps)).is_err() {
                     break;
                 }
             }
@@ -69,17 +90,17 @@ fn read_rules(
     }
     drop(sender);
     let mut found = BTreeMap::new();
-    while let Ok((inum, (ruleset, gaps))) =
+    while let Ok((inum, read, gaps)) =
         results.recv_timeout(deadline.saturating_duration_since(Instant::now()))
     {
         missing.remove(&inum);
-        notes.extend(gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.consequence)));
-        found.insert(inum, (ruleset, gaps.is_empty()));
+        notes.extend(gaps.iter().map(|gap| note(&gap.what, &gap.consequence)));
+        found.insert(inum, read);
     }
     for inum in missing {
         let name = names.get(&inum).map_or("?", String::as_str);
         notes.insert(format!(
-            "the rules of namespace {name} could not be read in {} s: no rule of it is named",
+            "the rules of namespace {name} could not be read in {} s: which of them dropped packets stays open",
             LIMIT.as_secs()
         ));
     }

@@ -1,4 +1,5 @@
-//! The time between the two surveys: events are collected until something ends it.
+//! Events are collected from before the first survey until after the last, so that no counter counts a drop that was not
+//! traced.
 
 use std::{
     io::{IsTerminal as _, Write as _, stderr},
@@ -17,52 +18,70 @@ use crate::{
 /// How often the progress is told.
 const PROGRESS: Duration = Duration::from_secs(1);
 
-/// Collects until `duration` has passed or `stop` is ready. Returns the final counters and how long it took.
-pub async fn watch<S: Source>(
-    mut source: S,
-    watched: &mut impl Watched,
-    collector: &mut Collector,
-    duration: Duration,
-    stop: impl Future<Output = ()>,
-) -> (Counters, Duration) {
-    let start = Instant::now();
-    let progress = Progress { start, duration, shown: stderr().is_terminal() };
-    let mut stop = pin!(stop);
-    let mut end = pin!(tokio::time::sleep(duration));
-    let mut ticks = tokio::time::interval(PROGRESS);
-    let mut batch = Batch::default();
-    loop {
-        let had_events = source.read(&mut batch);
-        if had_events {
-            collector.process(&batch).await;
-        }
-        tokio::select! {
-            biased;
-            () = &mut stop => break,
-            () = &mut end => break,
-            _ = ticks.tick() => {
-                watched.tick();
-                progress.tell(watched.counters().seen);
+/// Drops on their way from the kernel into groups.
+#[derive(Debug)]
+pub struct Watch<S, W> {
+    source: S,
+    watched: W,
+    pub collector: Collector,
+    batch: Batch,
+}
+
+impl<S: Source, W: Watched> Watch<S, W> {
+    pub fn new(source: S, watched: W, collector: Collector) -> Self {
+        Self { source, watched, collector, batch: Batch::default() }
+    }
+
+    /// Collects until `end` is ready; `progress` tells how far it is.
+    pub async fn until<T>(&mut self, end: impl Future<Output = T>, progress: Option<Progress>) -> T {
+        let mut end = pin!(end);
+        let mut ticks = tokio::time::interval(PROGRESS);
+        let ended = loop {
+            let had_events = self.source.read(&mut self.batch);
+            if had_events {
+                self.collector.process(&self.batch).await;
             }
-            () = source.wait(had_events) => {}
+            tokio::select! {
+                biased;
+                ended = &mut end => break ended,
+                _ = ticks.tick() => {
+                    self.watched.tick();
+                    if let Some(progress) = &progress {
+                        progress.tell(self.watched.counters().seen);
+                    }
+                }
+                () = self.source.wait(had_events) => {}
+            }
+        };
+        if let Some(progress) = progress {
+            progress.clear();
         }
+        ended
     }
-    let counters = watched.stop();
-    while source.read(&mut batch) {
-        collector.process(&batch).await;
+
+    /// Takes the program off, and what is left in the ring buffer in.
+    pub async fn finish(mut self) -> (Counters, Collector) {
+        let counters = self.watched.stop();
+        while self.source.read(&mut self.batch) {
+            self.collector.process(&self.batch).await;
+        }
+        (counters, self.collector)
     }
-    progress.clear();
-    (counters, start.elapsed())
 }
 
 /// A line on a terminal that says how far it is.
-struct Progress {
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
     start: Instant,
     duration: Duration,
     shown: bool,
 }
 
 impl Progress {
+    pub fn new(duration: Duration) -> Self {
+        Self { start: Instant::now(), duration, shown: stderr().is_terminal() }
+    }
+
     fn tell(&self, seen: u64) {
         if self.shown {
             // Nobody needs to read it.

@@ -23,7 +23,7 @@ pub use routing::*;
 pub use socket::*;
 pub use tcp::*;
 
-use super::{Class, Severity};
+use super::{Class, LOCATIONS, REASONS, Severity};
 
 /// A cause.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -50,6 +50,24 @@ impl Kind {
             Class::Unknown => self.slug.to_owned(),
             class => format!("{class} {}", self.slug),
         }
+    }
+}
+
+impl Kind {
+    /// The reasons by which it is recognised.
+    pub fn reasons(&self) -> Vec<&'static str> {
+        REASONS.iter().filter(|row| row.kind == self).map(|row| row.name).collect()
+    }
+
+    /// The functions by which it is recognised, each once; some only with a reason or a condition.
+    pub fn functions(&self) -> Vec<&'static str> {
+        let mut functions = Vec::new();
+        for symbol in LOCATIONS.iter().filter(|row| row.kind == self).flat_map(|row| row.symbols) {
+            if !functions.contains(symbol) {
+                functions.push(*symbol);
+            }
+        }
+        functions
     }
 }
 

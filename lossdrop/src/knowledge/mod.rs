@@ -1,13 +1,14 @@
-//! What the kernel's drop reasons and drop locations mean: their class, whether they are usually noise, one
-//! sentence each.
+//! What the kernel's drop reasons and drop locations mean: their cause, how much it matters, whether they are
+//! usually noise, one sentence each; and what is known of each cause.
 //!
-//! Two tables, [`REASONS`] and [`LOCATIONS`], are the only place that knows; [`classify()`] asks them. They
-//! go by name, since numbers differ between kernels. They were made from the sources of Linux 5.10.223,
+//! Three tables, [`REASONS`], [`LOCATIONS`] and [`KINDS`], are the only place that knows; [`classify()`] asks
+//! the first two, whose rows name an entry of the third. They go by name, since numbers differ between kernels. They were made from the sources of Linux 5.10.223,
 //! 6.1.192, 6.12.117 and 7.2.13 (Debian), the BTF of 6.18.44, and drops provoked on 5.10 to 6.18.
 
 mod class;
 mod classify;
 mod conditions;
+mod document;
 pub mod kinds;
 mod locations;
 mod reasons;
@@ -16,6 +17,7 @@ mod subsystems;
 
 pub use class::{Class, Condition, Noise};
 pub use classify::{Classified, classify, location, reason};
+pub use document::causes;
 pub use kinds::{KINDS, Kind, kind};
 pub use locations::{Applies, LOCATIONS, Location};
 pub use reasons::{REASONS, Reason};

@@ -7,15 +7,15 @@ use lossdrop_common::{Event, Facts, L3, Shape};
 use super::{Story, Suspect, other};
 use crate::{
     diagnose::{
-        context::Context,
+        context::{Context, Rules},
         finding::Culprit,
-        group::{Group, Sample},
+        group::{Group, Sample, share_out},
     },
     hook::{Engine, HookPoint, hook},
     judge::name,
     knowledge::{Confidence, Kind, Severity, kinds},
     rules::{
-        self, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place, Undecided,
+        self, Blame, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place, Undecided,
         Verdict, What, blame, delete_command,
     },
 };
@@ -42,7 +42,7 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
         .iter()
         .map(|sample| (comparison.candidates(&place, &packet(sample, point)), 1))
         .collect();
-    let blame = blame(&sampled, group.count);
+    let blame = judge(&sampled, &group, rules);
     let whole = blame.culprits.len() + blame.undecided.len() + usize::from(blame.unexplained > 0) == 1;
     let part = |count: u64, wanted: &dyn Fn(&Candidate) -> bool| {
         if whole {
@@ -73,6 +73,40 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
         found.push((own, suspect));
     }
     found
+}
+
+/// Blames for the packets that the counters have counted, since counts and deltas are compared; then for all.
+fn judge(sampled: &[(Vec<Candidate>, u64)], group: &Group, rules: &Rules) -> Blame {
+    let inside = |sample: &Sample| rules.counted.contains(&sample.unix_ns);
+    let counted: Vec<(Vec<Candidate>, u64)> = sampled
+        .iter()
+        .zip(&group.samples)
+        .filter(|(_, sample)| inside(sample))
+        .map(|(sampled, _)| sampled.clone())
+        .collect();
+    if counted.is_empty() || counted.len() == sampled.len() {
+        return blame(sampled, group.count);
+    }
+    let (all, part) = (sampled.len() as u64, counted.len() as u64);
+    let (parts, _) = share_out(group.count, &[part, all - part]);
+    let mut blame = blame(&counted, parts[0]);
+    let counts: Vec<u64> = blame
+        .culprits
+        .iter()
+        .map(|culprit| culprit.count)
+        .chain(blame.undecided.iter().map(|undecided| undecided.count))
+        .chain([blame.unexplained])
+        .collect();
+    let (whole, _) = share_out(group.count, &counts);
+    let mut whole = whole.into_iter();
+    for culprit in &mut blame.culprits {
+        culprit.count = whole.next().unwrap_or(culprit.count);
+    }
+    for undecided in &mut blame.undecided {
+        undecided.count = whole.next().unwrap_or(undecided.count);
+    }
+    blame.unexplained = whole.next().unwrap_or(blame.unexplained);
+    blame
 }
 
 /// What the rules are asked for.
@@ -261,14 +295,9 @@ fn tell_rule(
     } else {
         format!(" It is reached from {}.", candidate.path.join(", then "))
     };
-    let counted = match candidate.delta {
-        Some(delta) if delta == group.count => format!(" Its counter rose by {delta}, the same packets."),
-        Some(delta) => format!(" Its counter rose by {delta} meanwhile."),
-        None => " It has no counter.".to_owned(),
-    };
     let (title, what) = told(candidate, kind, &name);
     let text = format!(
-        "{what} It was met at the hook {point}{}.{jumps}{counted} {}",
+        "{what} It was met at the hook {point}{}.{jumps} {}",
         in_netns(netns, context),
         other::sentence(why)
     );

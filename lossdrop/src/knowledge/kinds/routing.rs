@@ -13,7 +13,7 @@ kinds! { ROUTING:
         look: [
             "`ip route get ADDRESS`, for forwarded packets `ip route get ADDRESS from SOURCE iif DEV`",
             "`ip rule`, `ip route show table all`",
-            "`nstat -az IpInNoRoutes IpOutNoRoutes Ip6InNoRoutes Ip6OutNoRoutes`",
+            "`nstat -az IpExtInNoRoutes IpOutNoRoutes Ip6InNoRoutes Ip6OutNoRoutes`",
         ],
         fixes: [
             "`ip route add PREFIX via GATEWAY dev DEV`",

@@ -183,7 +183,7 @@ kinds! { TCP:
         causes: ["a faulty sender or middlebox that cuts packets", "damage on the way"],
         look: [
             "`tcpdump -evni DEV`: \"truncated\" or \"bad length\"",
-            "`nstat -az IpInTruncatedPkts IpExtInTruncatedPkts UdpInErrors`",
+            "`nstat -az IpExtInTruncatedPkts Ip6InTruncatedPkts UdpInErrors`",
         ],
         fixes: ["correct or stop the sender"],
     }
