@@ -2,8 +2,10 @@
 //! of the binary that watches them. End-to-end tests and `cargo xtask lab` are built on it. Needs root.
 
 pub mod counters;
+mod finding;
 mod installed;
 pub mod lossdrop;
+mod need;
 pub mod netns;
 pub mod output;
 pub mod scenario;
@@ -12,8 +14,10 @@ pub mod traffic;
 pub mod veth;
 pub mod wait;
 
+pub use finding::{Count, Finding, Fix};
 pub use installed::Installed;
 pub use lossdrop::Lossdrop;
+pub use need::{Need, OWN_MACHINE};
 pub use netns::Netns;
 pub use output::Output;
 pub use scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};

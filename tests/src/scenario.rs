@@ -3,9 +3,11 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::finding::Finding;
+use crate::need::Need;
 use crate::netns::Netns;
 use crate::scenarios;
 
@@ -19,6 +21,10 @@ pub struct Scenario {
     pub watch: &'static str,
     /// Which packets one round sends.
     pub packets: &'static str,
+    /// What the kernel and the machine must have.
+    pub needs: &'static [Need],
+    /// All that a diagnosis must find above benign; nothing where nothing is wrong.
+    pub findings: &'static [Finding],
     pub setup: fn() -> Result<Box<dyn Lab>>,
 }
 
@@ -28,6 +34,12 @@ impl Scenario {
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// Why it cannot run here: every need that is not met. Empty if it can.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        self.needs.iter().filter_map(Need::missing).collect()
     }
 }
 
@@ -46,6 +58,24 @@ pub trait Lab {
     /// # Errors
     /// When the packets cannot be sent, or the counters never confirm them.
     fn fire(&mut self) -> Result<Shot>;
+
+    /// Sends what `fire` sends, after a fix: without waiting for drops. The default is right for a lab that takes its
+    /// numbers from counters alone.
+    ///
+    /// # Errors
+    /// When the packets cannot be sent.
+    fn fire_fixed(&mut self) -> Result<()> {
+        self.fire().map(drop)
+    }
+
+    /// The namespace with this label.
+    ///
+    /// # Errors
+    /// When the lab has none.
+    fn netns(&self, label: &str) -> Result<&Netns> {
+        let found = self.namespaces().into_iter().find(|ns| ns.label() == label);
+        found.with_context(|| format!("the lab has no namespace {label}"))
+    }
 }
 
 /// What one round dropped.
@@ -53,6 +83,8 @@ pub trait Lab {
 pub struct Shot {
     /// Every drop that matters, in its exact number. The entries do not overlap.
     pub expected: Vec<Expected>,
+    /// Drops that matter besides these, of which nothing but the number is declared.
+    pub count: u64,
     /// What else may drop in the scenario's namespaces, and why that is no fault.
     pub noise: Vec<Noise>,
 }
@@ -61,11 +93,12 @@ impl Shot {
     /// How many packets were dropped that matter.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.expected.iter().map(|expected| expected.count).sum()
+        self.count + self.expected.iter().map(|expected| expected.count).sum::<u64>()
     }
 
     /// Adds what another round of the same lab dropped.
     pub fn absorb(&mut self, other: Self) {
+        self.count += other.count;
         for more in other.expected {
             match self.expected.iter_mut().find(|known| known.is_alike(&more)) {
                 Some(known) => known.count += more.count,
@@ -89,13 +122,22 @@ impl Shot {
             let shown = expected.among(drops).count() as u64;
             ensure!(shown == expected.count, "{shown} shown of {expected}");
         }
+        let mut unnamed = Vec::new();
         for drop in drops {
             let causes = self.expected.iter().filter(|expected| expected.matches(drop)).count();
             ensure!(causes <= 1, "{causes} causes for one drop: {drop}");
             let explained =
                 causes == 1 || drop["benign"] == true || self.noise.iter().any(|noise| noise.matches(drop));
-            ensure!(explained, "nothing explains {drop}\nexpected:\n{self}");
+            if !explained {
+                unnamed.push(drop.to_string());
+            }
         }
+        ensure!(
+            unnamed.len() as u64 == self.count,
+            "nothing explains these, where {} are due:\n{}\nexpected:\n{self}",
+            self.count,
+            unnamed.join("\n")
+        );
         Ok(())
     }
 }

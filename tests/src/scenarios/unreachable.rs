@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::Result;
 
 use super::pair::{CLIENT_V4, Pair, from_client};
+use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
 use crate::scenario::{Endpoint, Expected, Lab, Scenario, Shot};
 use crate::traffic::udp_send;
@@ -18,6 +19,17 @@ pub(super) const SCENARIO: Scenario = Scenario {
     summary: "datagrams to an address of the same network that nobody has",
     watch: "sudo lossdrop trace --host 10.0.0.77",
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.77:9; they wait for an ARP answer and are given up together",
+    needs: &[],
+    findings: &[Finding {
+        kind: "neighbour/unreachable",
+        severity: "fault",
+        confidence: "certain",
+        count: Count::OfShot(0),
+        netns: "client",
+        culprit: &["10.0.0.77", "eth0"],
+        numbers: &[],
+        fix: Fix::None("there must be such a host"),
+    }],
     setup: || Ok(Box::new(Neighbour::new(3)?)),
 };
 
@@ -65,6 +77,11 @@ impl Lab for Neighbour {
             owner: None,
             count: sent.accepted,
         };
-        Ok(Shot { expected: vec![expected], noise: vec![] })
+        Ok(Shot { expected: vec![expected], ..Shot::default() })
+    }
+
+    fn fire_fixed(&mut self) -> Result<()> {
+        let to = SocketAddr::new(NOBODY.into(), 9);
+        udp_send(&self.pair.client, from_client(to), to, self.count, 32).map(drop)
     }
 }
