@@ -7,5 +7,7 @@ mod udp;
 
 pub use http::{GET_BYTES, Get, HttpServer, http_get};
 pub use packet::Fragment;
-pub use raw::{arp_request, framed_udp, icmp_echo, icmpv6_echo, ipv4_fragments, ipv6_ext_udp, tcp_syn};
+pub use raw::{
+    arp_request, framed_udp, icmp_echo, icmpv6_echo, ipv4_fragments, ipv6_ext_udp, tcp_ack, tcp_syn, udp_df,
+};
 pub use udp::{FloodReport, Sent, UdpSink, flood, udp_bind, udp_send, udp_send_through};

@@ -26,23 +26,43 @@ const FRAGMENT_BYTES: usize = 64;
 
 /// A SYN with an MSS option: 44 bytes.
 pub(super) fn syn(src: SocketAddrV4, dst: SocketAddrV4, sequence: u32) -> Vec<u8> {
-    let mut tcp = Vec::with_capacity(24);
+    tcp(src, dst, sequence, 0x02, &[2, 4, 0x05, 0xb4])
+}
+
+/// An ACK: 40 bytes.
+pub(super) fn ack(src: SocketAddrV4, dst: SocketAddrV4, sequence: u32) -> Vec<u8> {
+    tcp(src, dst, sequence, 0x10, &[])
+}
+
+/// The length of `options` is a multiple of four.
+fn tcp(src: SocketAddrV4, dst: SocketAddrV4, sequence: u32, flags: u8, options: &[u8]) -> Vec<u8> {
+    let words = (20 + options.len()) / 4;
+    let mut tcp = Vec::with_capacity(4 * words);
     tcp.extend(src.port().to_be_bytes());
     tcp.extend(dst.port().to_be_bytes());
     tcp.extend(sequence.to_be_bytes());
     tcp.extend(0u32.to_be_bytes());
-    tcp.extend([6 << 4, 0x02]);
+    tcp.extend([(words as u8) << 4, flags]);
     tcp.extend(64240u16.to_be_bytes());
     tcp.extend([0; 4]);
-    tcp.extend([2, 4, 0x05, 0xb4]);
+    tcp.extend(options);
     let sum = checksum(&[&pseudo_v4(*src.ip(), *dst.ip(), TCP, tcp.len()), &tcp]);
     tcp[16..18].copy_from_slice(&sum.to_be_bytes());
     ipv4(*src.ip(), *dst.ip(), TCP, 0, 0, &tcp)
 }
 
 pub(super) fn udp_v4(src: SocketAddrV4, dst: SocketAddrV4, payload: usize) -> Vec<u8> {
+    udp_v4_flagged(src, dst, 0, payload)
+}
+
+/// With DF.
+pub(super) fn udp_v4_df(src: SocketAddrV4, dst: SocketAddrV4, payload: usize) -> Vec<u8> {
+    udp_v4_flagged(src, dst, 0x4000, payload)
+}
+
+fn udp_v4_flagged(src: SocketAddrV4, dst: SocketAddrV4, flags: u16, payload: usize) -> Vec<u8> {
     let pseudo = pseudo_v4(*src.ip(), *dst.ip(), UDP, 8 + payload);
-    ipv4(*src.ip(), *dst.ip(), UDP, 0, 0, &udp(src.port(), dst.port(), &vec![0; payload], &pseudo))
+    ipv4(*src.ip(), *dst.ip(), UDP, 0, flags, &udp(src.port(), dst.port(), &vec![0; payload], &pseudo))
 }
 
 /// One fragment of a UDP datagram of 128 bytes; both halves carry the same `id`.

@@ -23,6 +23,23 @@ pub fn tcp_syn(ns: &Netns, src: Ipv4Addr, ports: Range<u16>, dst: SocketAddrV4) 
     send_v4(ns, *dst.ip(), packets)
 }
 
+/// As [`tcp_syn`], but ACKs that belong to no connection; one that arrives is answered with RST.
+///
+/// # Errors
+/// When a packet is refused.
+pub fn tcp_ack(ns: &Netns, src: Ipv4Addr, ports: Range<u16>, dst: SocketAddrV4) -> Result<u64> {
+    let packets = ports.map(|port| packet::ack(SocketAddrV4::new(src, port), dst, u32::from(port) << 16));
+    send_v4(ns, *dst.ip(), packets)
+}
+
+/// Sends `count` datagrams with DF, whatever the path MTU that the kernel knows; their number.
+///
+/// # Errors
+/// When a packet is refused: one too big for the device, for instance.
+pub fn udp_df(ns: &Netns, src: SocketAddrV4, dst: SocketAddrV4, count: u64, payload: usize) -> Result<u64> {
+    send_v4(ns, *dst.ip(), (0..count).map(|_| packet::udp_v4_df(src, dst, payload)))
+}
+
 /// Sends `count` echo requests; returns their number. The replies meet no socket.
 ///
 /// # Errors
