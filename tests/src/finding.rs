@@ -41,6 +41,8 @@ pub enum Count {
     OfShot(usize),
     /// As many as these entries together.
     OfShots(&'static [usize]),
+    /// As `Shot::untraced` says: lost without a drop that could be watched (`"traced": false`).
+    Untraced,
     /// The kernel decides, and no single counter tells: at least so many.
     AtLeast(u64),
 }

@@ -16,6 +16,8 @@ pub enum Need {
     Qdisc(&'static str),
     /// A kind of `ip link`, with the options it takes: `dummy`, `vxlan id 7 dstport 4789`, `vlan id 7 link lo`.
     Link(&'static str),
+    /// A drop reason of the kernel, without `SKB_DROP_REASON_`.
+    Reason(&'static str),
     /// Anything else: what it is, and a shell line that only succeeds where it is there.
     Feature { what: &'static str, trial: &'static str },
     /// A setting that is the whole machine's is changed: only where [`OWN_MACHINE`] is set.
@@ -37,6 +39,10 @@ impl Need {
             Self::Link(kind) => {
                 refused(&format!("ip link add need0 type {kind}"), &format!("links of type {kind}"))
             }
+            Self::Reason(name) => refused(
+                &format!("grep -qw SKB_DROP_REASON_{name} /sys/kernel/btf/vmlinux"),
+                &format!("drop reason {name}"),
+            ),
             Self::Feature { what, trial } => refused(trial, what),
             Self::OwnMachine => env::var_os(OWN_MACHINE).is_none().then(|| {
                 format!("it changes settings of the whole machine: set {OWN_MACHINE} in a virtual machine")

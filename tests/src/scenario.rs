@@ -29,11 +29,14 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    pub const ALL: &'static [Self] = scenarios::ALL;
+    /// Every one, related ones beside each other.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        scenarios::all()
+    }
 
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
-        Self::ALL.iter().find(|scenario| scenario.name == name)
+        Self::all().find(|scenario| scenario.name == name)
     }
 
     /// Why it cannot run here: every need that is not met. Empty if it can.
@@ -85,6 +88,8 @@ pub struct Shot {
     pub expected: Vec<Expected>,
     /// Drops that matter besides these, of which nothing but the number is declared.
     pub count: u64,
+    /// Packets lost without any drop that could be watched, by the kernel's counters.
+    pub untraced: u64,
     /// What else may drop in the scenario's namespaces, and why that is no fault.
     pub noise: Vec<Noise>,
 }
@@ -99,6 +104,7 @@ impl Shot {
     /// Adds what another round of the same lab dropped.
     pub fn absorb(&mut self, other: Self) {
         self.count += other.count;
+        self.untraced += other.untraced;
         for more in other.expected {
             match self.expected.iter_mut().find(|known| known.is_alike(&more)) {
                 Some(known) => known.count += more.count,
@@ -294,8 +300,8 @@ mod tests {
 
     #[test]
     fn scenario_names_are_distinct_and_found() {
-        for scenario in Scenario::ALL {
-            let found = Scenario::ALL.iter().filter(|other| other.name == scenario.name).count();
+        for scenario in Scenario::all() {
+            let found = Scenario::all().filter(|other| other.name == scenario.name).count();
             assert_eq!(found, 1, "{}", scenario.name);
             assert!(Scenario::find(scenario.name).is_some());
         }

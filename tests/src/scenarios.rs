@@ -2,11 +2,14 @@
 
 mod container;
 mod flood;
+mod mtu;
 mod nft;
 mod output_rule;
 mod pair;
 mod plain;
 mod queues;
+mod routing;
+mod special;
 mod stage;
 mod tcp;
 mod udp_closed;
@@ -24,7 +27,12 @@ pub use unreachable::Neighbour;
 
 use crate::scenario::Scenario;
 
-pub(crate) const ALL: &[Scenario] = &[
+/// All of them, file by file.
+pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
+    [FIRST, mtu::ALL, routing::ALL].into_iter().flatten()
+}
+
+const FIRST: &[Scenario] = &[
     container::SCENARIO,
     udp_closed::V4,
     udp_closed::V6,
