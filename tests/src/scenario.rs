@@ -29,11 +29,14 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    pub const ALL: &'static [Self] = scenarios::ALL;
+    /// Every one, related ones beside each other.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        scenarios::all()
+    }
 
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
-        Self::ALL.iter().find(|scenario| scenario.name == name)
+        Self::all().find(|scenario| scenario.name == name)
     }
 
     /// Why it cannot run here: every need that is not met. Empty if it can.
@@ -159,7 +162,7 @@ pub struct Expected {
     pub netns: Option<u64>,
     /// `skb->dev`, else the route's device; `None` for a packet that has neither.
     pub iface: Option<&'static str>,
-    /// `tcp`, `udp`, `icmp`.
+    /// `tcp`, `udp`, `icmp`; for a packet that is not IP what it is instead: `arp`.
     pub proto: &'static str,
     pub src: Endpoint,
     pub dst: Endpoint,
@@ -178,7 +181,10 @@ impl Expected {
             && symbol.is_some_and(|symbol| self.symbols.contains(&symbol))
             && self.netns.is_none_or(|inum| drop["netns"]["inum"].as_u64() == Some(inum))
             && drop["iface"]["name"].as_str() == self.iface
-            && drop["proto"].as_str().is_some_and(|proto| proto.eq_ignore_ascii_case(self.proto))
+            && [&drop["proto"], &drop["l3"]]
+                .iter()
+                .find_map(|layer| layer.as_str())
+                .is_some_and(|proto| proto.eq_ignore_ascii_case(self.proto))
             && self.src.matches(&drop["src_ip"], &drop["src_port"])
             && self.dst.matches(&drop["dst_ip"], &drop["dst_port"])
     }
@@ -294,8 +300,8 @@ mod tests {
 
     #[test]
     fn scenario_names_are_distinct_and_found() {
-        for scenario in Scenario::ALL {
-            let found = Scenario::ALL.iter().filter(|other| other.name == scenario.name).count();
+        for scenario in Scenario::all() {
+            let found = Scenario::all().filter(|other| other.name == scenario.name).count();
             assert_eq!(found, 1, "{}", scenario.name);
             assert!(Scenario::find(scenario.name).is_some());
         }

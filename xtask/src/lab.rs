@@ -36,9 +36,9 @@ pub(crate) fn run(scenario: Option<&str>) -> Result<()> {
 }
 
 fn list() {
-    let width = Scenario::ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    let width = Scenario::all().map(|scenario| scenario.name.len()).max().unwrap_or(0);
     println!("Scenarios, each in network namespaces of its own:\n");
-    for Scenario { name, summary, .. } in Scenario::ALL {
+    for Scenario { name, summary, .. } in Scenario::all() {
         println!("  {name:width$}  {summary}");
     }
     println!("\nRun one with  sudo -E cargo xtask lab <name>  and watch it from another terminal.");
@@ -46,7 +46,7 @@ fn list() {
 
 fn unknown(name: &str) -> String {
     let words: Vec<_> = name.split('-').filter(|word| word.len() > 2).collect();
-    let all = || Scenario::ALL.iter().map(|scenario| scenario.name);
+    let all = || Scenario::all().map(|scenario| scenario.name);
     let near: Vec<_> = all().filter(|known| words.iter().any(|word| known.contains(word))).collect();
     if near.is_empty() {
         format!("no scenario {name:?}; there are {}", all().collect::<Vec<_>>().join(", "))

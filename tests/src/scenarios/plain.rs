@@ -63,8 +63,16 @@ impl Plain {
 #[derive(Clone, Copy, Debug)]
 pub struct Volley {
     pub traffic: Traffic,
-    /// `None`: nothing that matters.
-    pub lost: Option<Lost>,
+    /// One entry for each cause that loses packets of it; a packet may have offspring that is lost, too (an ICMP error).
+    pub lost: &'static [Lost],
+}
+
+impl Volley {
+    /// One that arrives, or of which nothing matters.
+    #[must_use]
+    pub const fn harmless(traffic: Traffic) -> Self {
+        Self { traffic, lost: &[] }
+    }
 }
 
 /// Packets, sent from the namespace with the label `from`.
@@ -86,6 +94,14 @@ pub enum Traffic {
     Http { from: &'static str, to: &'static str, count: u32 },
     /// A shell line; the number says how many packets it sends.
     Shell { from: &'static str, line: &'static str, count: u64 },
+}
+
+impl Traffic {
+    /// Datagrams of 32 bytes from the client.
+    #[must_use]
+    pub const fn udp(to: &'static str, count: u64) -> Self {
+        Self::Udp { from: "client", to, count, payload: 32 }
+    }
 }
 
 /// Drops of one volley.
@@ -127,6 +143,12 @@ impl Lost {
     #[must_use]
     pub const fn legacy(dst: &'static str, counter: Counter) -> Self {
         Self { symbols: &["nf_hook_slow"], ..Self::nft(dst, counter) }
+    }
+
+    /// In another namespace than the server's.
+    #[must_use]
+    pub const fn at(self, netns: &'static str) -> Self {
+        Self { netns: Some(netns), counted: (netns, self.counted.1), ..self }
     }
 }
 
@@ -183,26 +205,43 @@ impl PlainLab {
         }
     }
 
-    /// Sends a volley and waits until its counter has confirmed what is lost of it.
-    fn lose(&mut self, traffic: Traffic, lost: &Lost) -> Result<Expected> {
+    /// Sends a volley and waits until the counters have confirmed what is lost of it.
+    fn lose(&mut self, volley: &Volley) -> Result<Vec<Expected>> {
+        let before: Vec<_> = volley.lost.iter().map(|lost| self.counted(lost)).collect::<Result<_>>()?;
+        let sent = self.send(volley.traffic)?;
+        let confirmed = volley.lost.iter().zip(before).map(|(lost, before)| {
+            let count = self.confirm(lost, before, sent)?;
+            self.expected(lost, count)
+        });
+        confirmed.collect()
+    }
+
+    fn counted(&self, lost: &Lost) -> Result<u64> {
         let (label, counter) = lost.counted;
-        let read = |lab: &Self| counter.read(within(&lab.namespaces, label)?);
-        let before = read(self)?;
-        let sent = self.send(traffic)?;
+        counter.read(self.netns(label)?)
+    }
+
+    /// Waits until the counter has moved by as much as is due, and ensures that it has not by more.
+    fn confirm(&self, lost: &Lost, before: u64, sent: u64) -> Result<u64> {
         let due = match lost.share {
             Share::All => Some(sent),
             Share::Some(count) => Some(count),
             Share::AsCounted => None,
         };
+        let counted = || Ok(self.counted(lost)? - before);
         let count = match due {
             Some(due) => {
-                wait_until("the counter confirms the drops", LIMIT, || Ok(read(self)? - before >= due))
-                    .with_context(|| format!("{counter:?}"))?;
-                read(self)? - before
+                wait_until("a counter confirms the drops", LIMIT, || Ok(counted()? >= due))
+                    .with_context(|| format!("{:?}", lost.counted))?;
+                counted()?
             }
-            None => settle("the counter", REST, || read(self))? - before,
+            None => settle("a counter", REST, counted)?,
         };
-        ensure!(due.is_none_or(|due| count == due) && count > 0, "{counter:?}: {count} of {due:?}");
+        ensure!(count > 0 && due.is_none_or(|due| count == due), "{count} of {due:?}: {:?}", lost.counted);
+        Ok(count)
+    }
+
+    fn expected(&self, lost: &Lost, count: u64) -> Result<Expected> {
         Ok(Expected {
             reason: lost.reason,
             symbols: lost.symbols,
@@ -228,10 +267,7 @@ impl Lab for PlainLab {
             shot.noise.push(MULTICAST_NOISE);
         }
         for volley in self.plain.volleys {
-            match &volley.lost {
-                Some(lost) => shot.expected.push(self.lose(volley.traffic, lost)?),
-                None => drop(self.send(volley.traffic)?),
-            }
+            shot.expected.extend(self.lose(volley)?);
         }
         Ok(shot)
     }

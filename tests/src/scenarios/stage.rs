@@ -48,8 +48,8 @@ fn router() -> Result<Vec<Netns>> {
     veth(End::new(&router, "eth1", &["10.2.0.1/24", "fd02::1/64"]), far, Neighbours::Permanent)?;
     router.sysctl("net/ipv4/ip_forward", "1")?;
     router.sysctl("net/ipv6/conf/all/forwarding", "1")?;
-    client.ip(&["route add default via 10.1.0.1", "-6 route add default via fd01::1"])?;
-    server.ip(&["route add default via 10.2.0.1", "-6 route add default via fd02::1"])?;
+    client.ip(&["route add default via 10.1.0.1", "route add default via fd01::1"])?;
+    server.ip(&["route add default via 10.2.0.1", "route add default via fd02::1"])?;
     Ok(vec![client, router, server])
 }
 
