@@ -24,8 +24,8 @@ pub use netns::Netns;
 pub use output::Output;
 pub use scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
 pub use scenarios::{
-    CloseNoise, Container, Flood, Neighbour, NftDrop, OutputRule, Pair, Qdisc, RcvBuf, TcpClosedPort,
-    UdpClosedPort,
+    CloseNoise, Container, Flood, Lost, Neighbour, NftDrop, OutputRule, Pair, Plain, Qdisc, RcvBuf, Share,
+    Stage, TcpClosedPort, Traffic, UdpClosedPort, Volley,
 };
 
 /// Whether this process may make network namespaces at all.

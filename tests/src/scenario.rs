@@ -165,7 +165,7 @@ pub struct Expected {
     pub netns: Option<u64>,
     /// `skb->dev`, else the route's device; `None` for a packet that has neither.
     pub iface: Option<&'static str>,
-    /// `tcp`, `udp`, `icmp`.
+    /// `tcp`, `udp`, `icmp`; for a packet that is not IP what it is instead: `arp`.
     pub proto: &'static str,
     pub src: Endpoint,
     pub dst: Endpoint,
@@ -184,7 +184,10 @@ impl Expected {
             && symbol.is_some_and(|symbol| self.symbols.contains(&symbol))
             && self.netns.is_none_or(|inum| drop["netns"]["inum"].as_u64() == Some(inum))
             && drop["iface"]["name"].as_str() == self.iface
-            && drop["proto"].as_str().is_some_and(|proto| proto.eq_ignore_ascii_case(self.proto))
+            && [&drop["proto"], &drop["l3"]]
+                .iter()
+                .find_map(|layer| layer.as_str())
+                .is_some_and(|proto| proto.eq_ignore_ascii_case(self.proto))
             && self.src.matches(&drop["src_ip"], &drop["src_port"])
             && self.dst.matches(&drop["dst_ip"], &drop["dst_port"])
     }

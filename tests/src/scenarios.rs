@@ -3,6 +3,11 @@
 mod container;
 mod flood;
 mod mtu;
+mod nf_iptables;
+mod nf_layers;
+mod nf_mixed;
+mod nf_nft;
+mod nf_verdicts;
 mod nft;
 mod output_rule;
 mod pair;
@@ -20,7 +25,9 @@ pub use flood::Flood;
 pub use nft::NftDrop;
 pub use output_rule::OutputRule;
 pub use pair::Pair;
+pub use plain::{Lost, Plain, Share, Traffic, Volley};
 pub use queues::{Qdisc, RcvBuf};
+pub use stage::Stage;
 pub use tcp::{CloseNoise, TcpClosedPort};
 pub use udp_closed::UdpClosedPort;
 pub use unreachable::Neighbour;
@@ -29,7 +36,18 @@ use crate::scenario::Scenario;
 
 /// All of them, file by file.
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
-    [FIRST, mtu::ALL, routing::ALL].into_iter().flatten()
+    [
+        FIRST,
+        nf_iptables::ALL,
+        nf_nft::ALL,
+        nf_verdicts::ALL,
+        nf_layers::ALL,
+        nf_mixed::ALL,
+        mtu::ALL,
+        routing::ALL,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 const FIRST: &[Scenario] = &[
