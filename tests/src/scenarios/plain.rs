@@ -149,14 +149,6 @@ impl Traffic {
     }
 }
 
-impl Traffic {
-    /// Datagrams of 32 bytes from the client.
-    #[must_use]
-    pub const fn udp(to: &'static str, count: u64) -> Self {
-        Self::Udp { from: "client", to, count, payload: 32 }
-    }
-}
-
 /// Drops of one volley.
 #[derive(Clone, Copy, Debug)]
 pub struct Lost {
