@@ -81,64 +81,23 @@ impl Volley {
 #[derive(Clone, Copy, Debug)]
 pub enum Traffic {
     /// Ordinary datagrams of `payload` bytes.
-    Udp {
-        from: &'static str,
-        to: &'static str,
-        count: u64,
-        payload: usize,
-    },
+    Udp { from: &'static str, to: &'static str, count: u64, payload: usize },
     /// IPv4 datagrams with DF from a raw socket, which heeds no path MTU.
-    UdpDf {
-        from: &'static str,
-        src: Ipv4Addr,
-        to: SocketAddrV4,
-        count: u64,
-        payload: usize,
-    },
+    UdpDf { from: &'static str, src: Ipv4Addr, to: SocketAddrV4, count: u64, payload: usize },
     /// Raw SYNs, each from a port of its own.
-    Syn {
-        from: &'static str,
-        src: Ipv4Addr,
-        to: SocketAddrV4,
-        count: u16,
-    },
+    Syn { from: &'static str, src: Ipv4Addr, to: SocketAddrV4, count: u16 },
     /// Raw ACKs that belong to no connection.
-    Ack {
-        from: &'static str,
-        src: Ipv4Addr,
-        to: SocketAddrV4,
-        count: u16,
-    },
+    Ack { from: &'static str, src: Ipv4Addr, to: SocketAddrV4, count: u16 },
     /// Raw echo requests.
-    Echo {
-        from: &'static str,
-        src: Ipv4Addr,
-        to: Ipv4Addr,
-        count: u16,
-    },
+    Echo { from: &'static str, src: Ipv4Addr, to: Ipv4Addr, count: u16 },
     /// ARP requests of `src` for `to`, out of `eth0`.
-    Arp {
-        from: &'static str,
-        src: Ipv4Addr,
-        to: Ipv4Addr,
-        count: u64,
-    },
+    Arp { from: &'static str, src: Ipv4Addr, to: Ipv4Addr, count: u64 },
     /// HTTP requests, each of which must be answered.
-    Http {
-        from: &'static str,
-        to: &'static str,
-        count: u32,
-    },
+    Http { from: &'static str, to: &'static str, count: u32 },
     /// A shell line; the number says how many packets it sends.
-    Shell {
-        from: &'static str,
-        line: &'static str,
-        count: u64,
-    },
-    Special {
-        from: &'static str,
-        what: Special,
-    },
+    Shell { from: &'static str, line: &'static str, count: u64 },
+    /// What only a few scenarios send.
+    Special { from: &'static str, what: Special },
 }
 
 impl Traffic {
