@@ -1,7 +1,9 @@
 //! The table of scenarios. Each file declares its entry next to the lab that it sets up.
 
 mod container;
+mod devices;
 mod flood;
+mod held;
 mod mtu;
 mod nf_iptables;
 mod nf_layers;
@@ -12,6 +14,7 @@ mod nft;
 mod output_rule;
 mod pair;
 mod plain;
+mod qdiscs;
 mod queues;
 mod routing;
 mod special;
@@ -19,6 +22,8 @@ mod stage;
 mod tcp;
 mod udp_closed;
 mod unreachable;
+mod untraced;
+mod wrong;
 
 pub use container::Container;
 pub use flood::Flood;
@@ -45,6 +50,10 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
         nf_mixed::ALL,
         mtu::ALL,
         routing::ALL,
+        wrong::ALL,
+        devices::ALL,
+        qdiscs::ALL,
+        held::ALL,
     ]
     .into_iter()
     .flatten()
