@@ -1,5 +1,7 @@
 //! The table of scenarios. Each file declares its entry next to the lab that it sets up.
 
+mod benign;
+mod caged;
 mod container;
 mod devices;
 mod flood;
@@ -14,6 +16,7 @@ mod nft;
 mod output_rule;
 mod pair;
 mod plain;
+mod programs;
 mod qdiscs;
 mod queues;
 mod routing;
@@ -54,6 +57,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
         devices::ALL,
         qdiscs::ALL,
         held::ALL,
+        programs::ALL,
+        unreachable::ALL,
+        benign::ALL,
     ]
     .into_iter()
     .flatten()
@@ -68,7 +74,6 @@ const FIRST: &[Scenario] = &[
     output_rule::SCENARIO,
     queues::RCVBUF,
     queues::QDISC,
-    unreachable::SCENARIO,
     flood::SCENARIO,
     tcp::CLOSE_NOISE,
 ];
