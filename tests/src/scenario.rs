@@ -42,7 +42,7 @@ impl Scenario {
     /// Why it cannot run here: every need that is not met. Empty if it can.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        self.needs.iter().filter_map(Need::missing).collect()
+        self.needs.iter().filter_map(|need| need.missing()).collect()
     }
 }
 

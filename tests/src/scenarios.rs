@@ -2,9 +2,11 @@
 
 mod container;
 mod flood;
+mod nf_conntrack;
 mod nf_iptables;
 mod nf_layers;
 mod nf_mixed;
+mod nf_needs;
 mod nf_nft;
 mod nf_verdicts;
 mod nft;
@@ -33,7 +35,7 @@ use crate::scenario::Scenario;
 
 /// All of them, file by file.
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
-    [FIRST, nf_iptables::ALL, nf_nft::ALL, nf_verdicts::ALL, nf_layers::ALL, nf_mixed::ALL]
+    [FIRST, nf_iptables::ALL, nf_nft::ALL, nf_verdicts::ALL, nf_conntrack::ALL, nf_layers::ALL, nf_mixed::ALL]
         .into_iter()
         .flatten()
 }
