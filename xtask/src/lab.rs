@@ -24,6 +24,8 @@ pub(crate) fn run(scenario: Option<&str>) -> Result<()> {
         lossdrop_lab::is_root(),
         "the lab makes network namespaces, which takes root: run `sudo -E cargo xtask lab {name}`"
     );
+    let missing = scenario.missing();
+    ensure!(missing.is_empty(), "the scenario {name} can't run here: {}", missing.join("; "));
     let stop = stop_signals()?;
     let mut lab =
         (scenario.setup)().with_context(|| format!("cannot set up the scenario {}", scenario.name))?;
