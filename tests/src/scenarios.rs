@@ -2,6 +2,7 @@
 
 mod container;
 mod flood;
+mod nf_chains;
 mod nf_conntrack;
 mod nf_iptables;
 mod nf_layers;
@@ -35,9 +36,18 @@ use crate::scenario::Scenario;
 
 /// All of them, file by file.
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
-    [FIRST, nf_iptables::ALL, nf_nft::ALL, nf_verdicts::ALL, nf_conntrack::ALL, nf_layers::ALL, nf_mixed::ALL]
-        .into_iter()
-        .flatten()
+    [
+        FIRST,
+        nf_iptables::ALL,
+        nf_chains::ALL,
+        nf_nft::ALL,
+        nf_verdicts::ALL,
+        nf_conntrack::ALL,
+        nf_layers::ALL,
+        nf_mixed::ALL,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 const FIRST: &[Scenario] = &[
