@@ -26,7 +26,7 @@ pub use output::Output;
 pub use scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
 pub use scenarios::{
     CloseNoise, Container, Flood, Lost, Neighbour, NftDrop, OutputRule, Pair, Plain, Qdisc, RcvBuf, Share,
-    Stage, TcpClosedPort, Traffic, UdpClosedPort, Volley,
+    Special, Stage, TcpClosedPort, Traffic, UdpClosedPort, Volley,
 };
 
 /// Whether this process may make network namespaces at all.

@@ -1,14 +1,16 @@
 //! What a scenario needs of the machine, found out by a trial in a namespace of its own.
 
+use std::collections::HashMap;
 use std::env;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::netns::Netns;
 
 /// The environment variable that says: this kernel is the lab's alone (a virtual machine), its settings too.
 pub const OWN_MACHINE: &str = "LOSSDROP_LAB_OWN_MACHINE";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Need {
     /// A program in the search path.
     Tool(&'static str),
@@ -25,10 +27,16 @@ pub enum Need {
 }
 
 impl Need {
-    /// Why it is not met, in a sentence; `None` if it is.
+    /// Why it is not met, in a sentence; `None` if it is. Each is tried once.
     #[must_use]
-    pub fn missing(&self) -> Option<String> {
-        match *self {
+    pub fn missing(self) -> Option<String> {
+        static TRIED: Mutex<Option<HashMap<Need, Option<String>>>> = Mutex::new(None);
+        let mut tried = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.get_or_insert_default().entry(self).or_insert_with(|| self.find_missing()).clone()
+    }
+
+    fn find_missing(self) -> Option<String> {
+        match self {
             Self::Tool(tool) => {
                 (!succeeds(Command::new("which").arg(tool))).then(|| format!("{tool} is not installed"))
             }

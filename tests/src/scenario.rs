@@ -42,7 +42,7 @@ impl Scenario {
     /// Why it cannot run here: every need that is not met. Empty if it can.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        self.needs.iter().filter_map(Need::missing).collect()
+        self.needs.iter().filter_map(|need| need.missing()).collect()
     }
 }
 
@@ -150,7 +150,11 @@ impl Shot {
 
 impl fmt::Display for Shot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.expected.iter().try_for_each(|expected| writeln!(f, "  {expected}"))
+        self.expected.iter().try_for_each(|expected| writeln!(f, "  {expected}"))?;
+        if self.untraced > 0 {
+            writeln!(f, "  {} lost without a drop", self.untraced)?;
+        }
+        Ok(())
     }
 }
 

@@ -7,9 +7,12 @@ mod devices;
 mod flood;
 mod held;
 mod mtu;
+mod nf_chains;
+mod nf_conntrack;
 mod nf_iptables;
 mod nf_layers;
 mod nf_mixed;
+mod nf_needs;
 mod nf_nft;
 mod nf_verdicts;
 mod nft;
@@ -35,6 +38,7 @@ pub use output_rule::OutputRule;
 pub use pair::Pair;
 pub use plain::{Lost, Plain, Share, Traffic, Volley};
 pub use queues::{Qdisc, RcvBuf};
+pub use special::Special;
 pub use stage::Stage;
 pub use tcp::{CloseNoise, TcpClosedPort};
 pub use udp_closed::UdpClosedPort;
@@ -47,18 +51,20 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
     [
         FIRST,
         nf_iptables::ALL,
+        nf_chains::ALL,
         nf_nft::ALL,
         nf_verdicts::ALL,
+        nf_conntrack::ALL,
         nf_layers::ALL,
         nf_mixed::ALL,
         mtu::ALL,
         routing::ALL,
+        unreachable::ALL,
         wrong::ALL,
         devices::ALL,
         qdiscs::ALL,
         held::ALL,
         programs::ALL,
-        unreachable::ALL,
         benign::ALL,
     ]
     .into_iter()

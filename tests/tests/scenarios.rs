@@ -11,7 +11,7 @@ use lossdrop_lab::{Expected, Lab, Lossdrop, Netns, Output, Scenario, Shot};
 use serde_json::Value;
 
 /// Scenarios watched at the same time.
-const SIDE_BY_SIDE: usize = 3;
+const SIDE_BY_SIDE: usize = 5;
 
 #[test]
 fn every_scenario_shows_exactly_what_was_dropped() {

@@ -24,6 +24,8 @@ pub(crate) fn run(scenario: Option<&str>) -> Result<()> {
         lossdrop_lab::is_root(),
         "the lab makes network namespaces, which takes root: run `sudo -E cargo xtask lab {name}`"
     );
+    let missing = scenario.missing();
+    ensure!(missing.is_empty(), "the scenario {name} can't run here: {}", missing.join("; "));
     let stop = stop_signals()?;
     let mut lab =
         (scenario.setup)().with_context(|| format!("cannot set up the scenario {}", scenario.name))?;
@@ -106,7 +108,10 @@ fn report(round: u64, shot: &Shot, totals: &mut BTreeMap<(&'static str, &'static
     for expected in &shot.expected {
         *totals.entry((expected.reason, expected.symbols[0])).or_default() += expected.count;
     }
-    let dropped: Vec<_> = shot.expected.iter().map(ToString::to_string).collect();
+    let mut dropped: Vec<_> = shot.expected.iter().map(ToString::to_string).collect();
+    if shot.untraced > 0 {
+        dropped.push(format!("{} lost without a drop", shot.untraced));
+    }
     let sums: Vec<_> =
         totals.iter().map(|((reason, symbol), sum)| format!("{sum} {reason} at {symbol}")).collect();
     if dropped.is_empty() {

@@ -1,6 +1,8 @@
-//! Rules and policies of iptables, in both flavours.
+//! A rule of iptables at each of its hooks, in both flavours.
 
-use super::plain::{Lost, Plain, Share, Traffic, Volley};
+use super::nf_needs;
+use super::pair::{CLIENT_V4, SERVER_V4};
+use super::plain::{Lost, Plain, Traffic, Volley};
 use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::Finding;
@@ -9,21 +11,15 @@ use crate::scenario::Scenario;
 pub(super) const ALL: &[Scenario] = &[
     LEGACY_INPUT,
     INPUT_THIRD,
+    ECHO,
+    LEGACY_IP6_INPUT,
     LEGACY_FORWARD,
     IP6_FORWARD,
-    LEGACY_IP6_INPUT,
     LEGACY_OUTPUT,
     IP6_OUTPUT,
     RAW_PREROUTING,
     LEGACY_IP6_MANGLE,
-    LEGACY_POLICY,
-    FORWARD_POLICY,
-    USER_CHAIN,
-    THREE_JUMPS,
-    TWO_RULES,
-    THOUSAND,
-    EVERY_SECOND,
-    HASHLIMIT,
+    POSTROUTING,
 ];
 
 const LEGACY_INPUT: Scenario = Scenario {
@@ -31,7 +27,7 @@ const LEGACY_INPUT: Scenario = Scenario {
     summary: "a rule of legacy iptables in INPUT",
     watch: "sudo lossdrop trace --port 5001",
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5001",
-    needs: &[],
+    needs: nf_needs::LEGACY,
     findings: &[Finding {
         culprit: &["iptables-legacy filter INPUT rule 1", "--dport 5001"],
         numbers: &[("packets", 3)],
@@ -72,8 +68,10 @@ const INPUT_THIRD: Scenario = Scenario {
             Plain {
                 setup: &[(
                     "server",
-                    "iptables -A INPUT -i lo -j ACCEPT && iptables -A INPUT -p tcp --dport 22 -j ACCEPT \
- && iptables -A INPUT -s 10.0.0.0/24 -p udp -m udp --dport 5002 -m comment --comment 'not today' -j DROP",
+                    "iptables -A INPUT -i lo -j ACCEPT \
+                     && iptables -A INPUT -p tcp --dport 22 -j ACCEPT \
+                     && iptables -A INPUT -s 10.0.0.0/24 -p udp -m udp --dport 5002 -m comment \
+                     --comment 'not today' -j DROP",
                 )],
                 sinks: &[("server", "10.0.0.2:5002")],
                 volleys: &[Volley {
@@ -87,12 +85,72 @@ const INPUT_THIRD: Scenario = Scenario {
     },
 };
 
+const ECHO: Scenario = Scenario {
+    name: "nf-iptables-echo",
+    summary: "a rule that drops pings",
+    watch: "sudo lossdrop trace --proto icmp",
+    packets: "4 echo requests, 10.0.0.1 → 10.0.0.2",
+    needs: &[],
+    findings: &[Finding {
+        culprit: &["iptables filter INPUT rule 1", "icmp"],
+        numbers: &[("packets", 4)],
+        ..Finding::RULE
+    }],
+    setup: || {
+        const {
+            Plain {
+                setup: &[("server", "iptables -A INPUT -p icmp --icmp-type echo-request -j DROP")],
+                volleys: &[Volley {
+                    traffic: Traffic::Echo { from: "client", src: CLIENT_V4, to: SERVER_V4, count: 4 },
+                    lost: &[Lost {
+                        proto: "icmp",
+                        ..Lost::nft("10.0.0.2", Counter::Iptables("iptables", "filter", "INPUT", 1))
+                    }],
+                }],
+                ..Plain::PAIR
+            }
+        }
+        .lab()
+    },
+};
+
+const LEGACY_IP6_INPUT: Scenario = Scenario {
+    name: "nf-ip6tables-legacy-input-rule",
+    summary: "a rule of legacy ip6tables in INPUT",
+    watch: "sudo lossdrop trace --port 5005",
+    packets: "3 UDP datagrams, fd00::1 → [fd00::2]:5005",
+    needs: nf_needs::LEGACY,
+    findings: &[Finding {
+        culprit: &["ip6tables-legacy filter INPUT rule 1", "--dport 5005"],
+        numbers: &[("packets", 3)],
+        ..Finding::RULE
+    }],
+    setup: || {
+        const {
+            Plain {
+                stage: Stage::Dual,
+                setup: &[("server", "ip6tables-legacy -A INPUT -p udp --dport 5005 -j DROP")],
+                sinks: &[("server", "[fd00::2]:5005")],
+                volleys: &[Volley {
+                    traffic: Traffic::udp("[fd00::2]:5005", 3),
+                    lost: &[Lost::legacy(
+                        "[fd00::2]:5005",
+                        Counter::Iptables("ip6tables-legacy", "filter", "INPUT", 1),
+                    )],
+                }],
+                ..Plain::PAIR
+            }
+        }
+        .lab()
+    },
+};
+
 const LEGACY_FORWARD: Scenario = Scenario {
     name: "nf-legacy-forward-rule",
     summary: "a router whose legacy iptables drop in FORWARD",
     watch: "sudo lossdrop trace --port 5003",
     packets: "3 UDP datagrams, 10.1.0.2 → 10.2.0.2:5003",
-    needs: &[],
+    needs: nf_needs::LEGACY,
     findings: &[Finding {
         netns: "router",
         culprit: &["iptables-legacy filter FORWARD rule 1", "-s 10.1.0.2"],
@@ -156,43 +214,12 @@ const IP6_FORWARD: Scenario = Scenario {
     },
 };
 
-const LEGACY_IP6_INPUT: Scenario = Scenario {
-    name: "nf-ip6tables-legacy-input-rule",
-    summary: "a rule of legacy ip6tables in INPUT",
-    watch: "sudo lossdrop trace --port 5005",
-    packets: "3 UDP datagrams, fd00::1 → [fd00::2]:5005",
-    needs: &[],
-    findings: &[Finding {
-        culprit: &["ip6tables-legacy filter INPUT rule 1", "--dport 5005"],
-        numbers: &[("packets", 3)],
-        ..Finding::RULE
-    }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Dual,
-                setup: &[("server", "ip6tables-legacy -A INPUT -p udp --dport 5005 -j DROP")],
-                sinks: &[("server", "[fd00::2]:5005")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("[fd00::2]:5005", 3),
-                    lost: &[Lost::legacy(
-                        "[fd00::2]:5005",
-                        Counter::Iptables("ip6tables-legacy", "filter", "INPUT", 1),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
-};
-
 const LEGACY_OUTPUT: Scenario = Scenario {
     name: "nf-legacy-output-rule",
     summary: "a rule of legacy iptables in OUTPUT: the sender is told",
     watch: "sudo lossdrop trace --port 5006",
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5006; each send() fails with EPERM",
-    needs: &[],
+    needs: nf_needs::LEGACY,
     findings: &[Finding {
         netns: "client",
         culprit: &["iptables-legacy filter OUTPUT rule 1", "--dport 5006"],
@@ -287,7 +314,7 @@ const LEGACY_IP6_MANGLE: Scenario = Scenario {
     summary: "a rule of legacy ip6tables in PREROUTING of table mangle",
     watch: "sudo lossdrop trace --port 5009",
     packets: "3 UDP datagrams, fd00::1 → [fd00::2]:5009",
-    needs: &[],
+    needs: nf_needs::LEGACY,
     findings: &[Finding {
         culprit: &["ip6tables-legacy mangle PREROUTING rule 1", "--dport 5009"],
         numbers: &[("packets", 3)],
@@ -313,221 +340,38 @@ const LEGACY_IP6_MANGLE: Scenario = Scenario {
     },
 };
 
-const LEGACY_POLICY: Scenario = Scenario {
-    name: "nf-legacy-input-policy",
-    summary: "legacy iptables with the policy DROP in INPUT",
-    watch: "sudo lossdrop trace --port 5010",
-    packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5010, which no rule accepts",
+const POSTROUTING: Scenario = Scenario {
+    name: "nf-iptables-mangle-postrouting",
+    summary: "a router that drops what it has routed already",
+    watch: "sudo lossdrop trace --port 5017",
+    packets: "3 UDP datagrams, 10.1.0.2 → 10.2.0.2:5017",
     needs: &[],
     findings: &[Finding {
-        kind: "netfilter/policy",
-        culprit: &["iptables-legacy filter INPUT policy DROP"],
-        numbers: &[("packets", 3)],
-        ..Finding::RULE
-    }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "iptables-legacy -A INPUT -p udp --dport 53 -j ACCEPT \
-                     && iptables-legacy -P INPUT DROP",
-                )],
-                sinks: &[("server", "10.0.0.2:5010")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5010", 3),
-                    lost: &[Lost::legacy(
-                        "10.0.0.2:5010",
-                        Counter::IptablesPolicy("iptables-legacy", "filter", "INPUT"),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
-};
-
-const FORWARD_POLICY: Scenario = Scenario {
-    name: "nf-iptables-forward-policy",
-    summary: "a router whose policy in FORWARD is DROP, as a container engine sets it",
-    watch: "sudo lossdrop trace --port 5011",
-    packets: "3 UDP datagrams, 10.1.0.2 → 10.2.0.2:5011",
-    needs: &[],
-    findings: &[Finding {
-        kind: "netfilter/policy",
         netns: "router",
-        culprit: &["iptables filter FORWARD policy DROP"],
+        culprit: &["iptables mangle POSTROUTING rule 1", "--dport 5017"],
+        numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
     setup: || {
         const {
             Plain {
                 stage: Stage::Router,
-                setup: &[("router", "iptables -A FORWARD -i docker0 -j ACCEPT && iptables -P FORWARD DROP")],
-                sinks: &[("server", "10.2.0.2:5011")],
+                setup: &[("router", "iptables -t mangle -A POSTROUTING -o eth1 -p udp --dport 5017 -j DROP")],
+                sinks: &[("server", "10.2.0.2:5017")],
                 volleys: &[Volley {
-                    traffic: Traffic::udp("10.2.0.2:5011", 3),
-                    lost: &[Lost::nft(
-                        "10.2.0.2:5011",
-                        Counter::IptablesPolicy("iptables", "filter", "FORWARD"),
-                    )
-                    .at("router")],
+                    traffic: Traffic::udp("10.2.0.2:5017", 3),
+                    lost: &[Lost {
+                        iface: Some("eth1"),
+                        ..Lost::nft(
+                            "10.2.0.2:5017",
+                            Counter::Iptables("iptables", "mangle", "POSTROUTING", 1),
+                        )
+                        .at("router")
+                    }],
                 }],
                 ..Plain::PAIR
             }
         }
         .lab()
-    },
-};
-
-const USER_CHAIN: Scenario = Scenario {
-    name: "nf-iptables-user-chain",
-    summary: "a rule of a chain that INPUT jumps to",
-    watch: "sudo lossdrop trace --port 5012",
-    packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5012",
-    needs: &[],
-    findings: &[Finding {
-        culprit: &["iptables filter GUARD rule 2", "--dport 5012"],
-        numbers: &[("packets", 3)],
-        ..Finding::RULE
-    }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "iptables -N GUARD && iptables -A GUARD -p tcp -j ACCEPT \
- && iptables -A GUARD -p udp --dport 5012 -j DROP && iptables -A INPUT -i eth0 -j GUARD",
-                )],
-                sinks: &[("server", "10.0.0.2:5012")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5012", 3),
-                    lost: &[Lost::nft("10.0.0.2:5012", Counter::Iptables("iptables", "filter", "GUARD", 2))],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
-};
-
-const THREE_JUMPS: Scenario = Scenario {
-    name: "nf-legacy-three-jumps",
-    summary: "a rule three jumps away from INPUT, in legacy iptables",
-    watch: "sudo lossdrop trace --port 5013",
-    packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5013",
-    needs: &[],
-    findings: &[Finding {
-        culprit: &["iptables-legacy filter THREE rule 1"],
-        numbers: &[("packets", 3)],
-        ..Finding::RULE
-    }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "for chain in ONE TWO THREE; do iptables-legacy -N $chain; done \
- && iptables-legacy -A INPUT -j ONE && iptables-legacy -A ONE -p udp -j TWO \
- && iptables-legacy -A TWO -s 10.0.0.0/8 -j THREE && iptables-legacy -A THREE -j DROP",
-                )],
-                sinks: &[("server", "10.0.0.2:5013")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5013", 3),
-                    lost: &[Lost::legacy(
-                        "10.0.0.2:5013",
-                        Counter::Iptables("iptables-legacy", "filter", "THREE", 1),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
-};
-
-const TWO_RULES: Scenario = Scenario {
-    name: "nf-legacy-two-rules-one-hit",
-    summary: "two rules for the same address and port; \
-                     only the counters tell which one dropped",
-    watch: "sudo lossdrop trace --port 5014",
-    packets: "3 UDP datagrams of 32 bytes, 10.0.0.1 → 10.0.0.2:5014",
-    needs: &[],
-    findings: &[Finding {
-        culprit: &["iptables-legacy filter INPUT rule 2", "--dport 5014"],
-        numbers: &[("packets", 3)],
-        ..Finding::RULE
-    }],
-    setup: || {
-        const { Plain { setup: &[("server", "iptables-legacy -A INPUT -s 10.0.0.1 -p udp --dport 5014 -m length --length 1000:65535 -j DROP \
- && iptables-legacy -A INPUT -s 10.0.0.1 -p udp --dport 5014 -j DROP")], sinks: &[("server", "10.0.0.2:5014")], volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5014", 3), lost: &[Lost::legacy("10.0.0.2:5014", Counter::Iptables("iptables-legacy", "filter", "INPUT", 2))] }], ..Plain::PAIR } }.lab()
-    },
-};
-
-const THOUSAND: Scenario = Scenario {
-    name: "nf-iptables-thousand-rules",
-    summary: "one rule of a thousand",
-    watch: "sudo lossdrop trace --port 5999",
-    packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5999",
-    needs: &[],
-    findings: &[Finding {
-        culprit: &["iptables filter INPUT rule 900", "--dport 5999"],
-        numbers: &[("packets", 3)],
-        ..Finding::RULE
-    }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "(echo '*filter'; for port in $(seq 5100 6099); do \
- echo \"-A INPUT -p udp --dport $port -j DROP\"; done; echo COMMIT) | iptables-restore",
-                )],
-                sinks: &[("server", "10.0.0.2:5999")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5999", 3),
-                    lost: &[Lost::nft(
-                        "10.0.0.2:5999",
-                        Counter::Iptables("iptables", "filter", "INPUT", 900),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
-};
-
-const EVERY_SECOND: Scenario = Scenario {
-    name: "nf-legacy-every-second",
-    summary: "a rule that drops every second packet",
-    watch: "sudo lossdrop trace --port 5015",
-    packets: "10 UDP datagrams, 10.0.0.1 → 10.0.0.2:5015",
-    needs: &[],
-    findings: &[Finding {
-        severity: "fault",
-        culprit: &["iptables-legacy filter INPUT rule 1", "nth"],
-        numbers: &[("packets", 5)],
-        ..Finding::RULE
-    }],
-    setup: || {
-        const { Plain { setup: &[("server", "iptables-legacy -A INPUT -p udp --dport 5015 -m statistic --mode nth --every 2 --packet 0 -j DROP")], sinks: &[("server", "10.0.0.2:5015")], volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5015", 10), lost: &[Lost { share: Share::Some(5), ..Lost::legacy("10.0.0.2:5015", Counter::Iptables("iptables-legacy", "filter", "INPUT", 1)) }] }], ..Plain::PAIR } }.lab()
-    },
-};
-
-const HASHLIMIT: Scenario = Scenario {
-    name: "nf-iptables-hashlimit",
-    summary: "a rule that drops what comes too fast",
-    watch: "sudo lossdrop trace --port 5016",
-    packets: "8 UDP datagrams, 10.0.0.1 → 10.0.0.2:5016; the first two of all pass",
-    needs: &[],
-    findings: &[Finding {
-        severity: "fault",
-        culprit: &["iptables filter INPUT rule 1", "hashlimit"],
-        ..Finding::RULE
-    }],
-    setup: || {
-        const { Plain { setup: &[("server", "iptables -A INPUT -p udp --dport 5016 -m hashlimit --hashlimit-above 1/hour --hashlimit-burst 2 --hashlimit-name lab -j DROP")], sinks: &[("server", "10.0.0.2:5016")], volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5016", 8), lost: &[Lost { share: Share::AsCounted, ..Lost::nft("10.0.0.2:5016", Counter::Iptables("iptables", "filter", "INPUT", 1)) }] }], ..Plain::PAIR } }.lab()
     },
 };

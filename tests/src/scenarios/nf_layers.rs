@@ -1,11 +1,11 @@
 //! Netfilter below IP: bridges, ARP, devices.
 
+use super::nf_needs;
 use super::pair::{CLIENT_V4, SERVER_V4};
 use super::plain::{Lost, Plain, Traffic, Volley};
 use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::Finding;
-use crate::need::Need;
 use crate::scenario::Scenario;
 
 pub(super) const ALL: &[Scenario] = &[BRIDGE, EBTABLES, BRIDGE_IPTABLES, ARP, ARPTABLES, INGRESS, EGRESS];
@@ -15,7 +15,7 @@ const BRIDGE: Scenario = Scenario {
     summary: "a bridge that drops in the forward hook of the bridge family",
     watch: "sudo lossdrop trace --port 5401",
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5401, through a bridge",
-    needs: &[],
+    needs: nf_needs::BRIDGE,
     findings: &[Finding {
         netns: "switch",
         culprit: &["nft bridge lab forward", "udp dport 5401"],
@@ -52,7 +52,7 @@ const EBTABLES: Scenario = Scenario {
     summary: "a bridge that drops by ebtables",
     watch: "sudo lossdrop trace --port 5402",
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5402, through a bridge",
-    needs: &[Need::Tool("ebtables")],
+    needs: nf_needs::EBTABLES,
     findings: &[Finding {
         netns: "switch",
         culprit: &["FORWARD", "5402"],
@@ -65,7 +65,8 @@ const EBTABLES: Scenario = Scenario {
                 stage: Stage::Bridge,
                 setup: &[(
                     "switch",
-                    "ebtables -A FORWARD -p IPv4 --ip-protocol udp --ip-destination-port 5402 -j DROP",
+                    "ebtables -A FORWARD -p IPv4 --ip-protocol udp --ip-destination-port 5402 \
+                     -j DROP",
                 )],
                 sinks: &[("server", "10.0.0.2:5402")],
                 volleys: &[Volley {
@@ -93,7 +94,7 @@ const BRIDGE_IPTABLES: Scenario = Scenario {
     summary: "a bridge whose IPv4 packets iptables see, and drop",
     watch: "sudo lossdrop trace --port 5403",
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5403, through a bridge",
-    needs: &[BRIDGE_NETFILTER],
+    needs: nf_needs::BRIDGE_NETFILTER,
     findings: &[Finding {
         netns: "switch",
         culprit: &["iptables-legacy filter FORWARD rule 1", "--dport 5403"],
@@ -169,7 +170,7 @@ const ARPTABLES: Scenario = Scenario {
     summary: "a rule of arptables",
     watch: "sudo lossdrop trace --proto arp",
     packets: "3 ARP requests of 10.0.0.1 for 10.0.0.2",
-    needs: &[Need::Tool("arptables")],
+    needs: nf_needs::ARPTABLES,
     findings: &[Finding { culprit: &["INPUT", "10.0.0.1"], numbers: &[("packets", 3)], ..Finding::RULE }],
     setup: || {
         const {
@@ -213,8 +214,8 @@ const INGRESS: Scenario = Scenario {
                 setup: &[(
                     "server",
                     "nft 'add table netdev lab; \
-                     add chain netdev lab in { type filter hook ingress device eth0 priority 0; }; \
-                     add rule netdev lab in udp dport 5404 counter drop'",
+                     add chain netdev lab in { type filter hook ingress device eth0 priority 0; \
+                     }; add rule netdev lab in udp dport 5404 counter drop'",
                 )],
                 sinks: &[("server", "10.0.0.2:5404")],
                 volleys: &[Volley {
@@ -233,7 +234,7 @@ const EGRESS: Scenario = Scenario {
     summary: "a rule at a device, when the packet has left IP",
     watch: "sudo lossdrop trace --port 5405",
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5405",
-    needs: &[EGRESS_HOOK],
+    needs: nf_needs::EGRESS_HOOK,
     findings: &[Finding {
         netns: "client",
         culprit: &["nft netdev lab out", "udp dport 5405"],
@@ -246,8 +247,8 @@ const EGRESS: Scenario = Scenario {
                 setup: &[(
                     "client",
                     "nft 'add table netdev lab; \
-                     add chain netdev lab out { type filter hook egress device eth0 priority 0; }; \
-                     add rule netdev lab out udp dport 5405 counter drop'",
+                     add chain netdev lab out { type filter hook egress device eth0 priority 0; \
+                     }; add rule netdev lab out udp dport 5405 counter drop'",
                 )],
                 sinks: &[("server", "10.0.0.2:5405")],
                 volleys: &[Volley {
@@ -259,15 +260,4 @@ const EGRESS: Scenario = Scenario {
         }
         .lab()
     },
-};
-
-const BRIDGE_NETFILTER: Need = Need::Feature {
-    what: "bridge netfilter (br_netfilter)",
-    trial: "sysctl -qw net.bridge.bridge-nf-call-iptables=1",
-};
-
-const EGRESS_HOOK: Need = Need::Feature {
-    what: "egress hook of nftables",
-    trial: "nft 'add table netdev t; \
-                     add chain netdev t c { type filter hook egress device lo priority 0; }'",
 };

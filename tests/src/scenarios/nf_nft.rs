@@ -103,7 +103,8 @@ const FORWARD: Scenario = Scenario {
                     "router",
                     "nft 'add table inet lab; \
                      add chain inet lab forward { type filter hook forward priority 0; }; \
-                     add rule inet lab forward iifname eth0 oifname eth1 udp dport 5203 counter drop'",
+                     add rule inet lab forward iifname eth0 oifname eth1 udp dport 5203 counter \
+                     drop'",
                 )],
                 sinks: &[("server", "10.2.0.2:5203")],
                 volleys: &[Volley {
@@ -167,8 +168,8 @@ const POLICY: Scenario = Scenario {
                 setup: &[(
                     "server",
                     "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; policy drop; }; \
-                     add rule inet lab input udp dport 53 accept'",
+                     add chain inet lab input { type filter hook input priority 0; policy drop; \
+                     }; add rule inet lab input udp dport 53 accept'",
                 )],
                 sinks: &[("server", "10.0.0.2:5205")],
                 volleys: &[Volley {
@@ -194,10 +195,27 @@ const JUMPS: Scenario = Scenario {
         ..Finding::RULE
     }],
     setup: || {
-        const { Plain { setup: &[("server", "nft 'add table inet lab; add chain inet lab input { type filter hook input priority 0; }; \
- add chain inet lab one; add chain inet lab two; add chain inet lab three; \
- add rule inet lab input jump one; add rule inet lab one udp dport 5000-5999 jump two; \
- add rule inet lab two goto three; add rule inet lab three ip saddr 10.0.0.1 counter drop'")], sinks: &[("server", "10.0.0.2:5206")], volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5206", 3), lost: &[Lost::nft("10.0.0.2:5206", Counter::Nft("inet", "lab", 1))] }], ..Plain::PAIR } }.lab()
+        const {
+            Plain {
+                setup: &[(
+                    "server",
+                    "nft 'add table inet lab; \
+                     add chain inet lab input { type filter hook input priority 0; }; \
+                     add chain inet lab one; add chain inet lab two; add chain inet lab three; \
+                     add rule inet lab input jump one; \
+                     add rule inet lab one udp dport 5000-5999 jump two; \
+                     add rule inet lab two goto three; \
+                     add rule inet lab three ip saddr 10.0.0.1 counter drop'",
+                )],
+                sinks: &[("server", "10.0.0.2:5206")],
+                volleys: &[Volley {
+                    traffic: Traffic::udp("10.0.0.2:5206", 3),
+                    lost: &[Lost::nft("10.0.0.2:5206", Counter::Nft("inet", "lab", 1))],
+                }],
+                ..Plain::PAIR
+            }
+        }
+        .lab()
     },
 };
 
@@ -217,10 +235,10 @@ const NAMED_SET: Scenario = Scenario {
             Plain {
                 setup: &[(
                     "server",
-                    "nft 'add table inet lab; add set inet lab banned { type ipv4_addr; flags interval; }; \
- add element inet lab banned { 10.0.0.1, 192.0.2.0/24 }; \
- add chain inet lab input { type filter hook input priority 0; }; \
- add rule inet lab input ip saddr @banned counter drop'",
+                    "nft 'add table inet lab; add set inet lab banned { type ipv4_addr; \
+                     flags interval; }; add element inet lab banned { 10.0.0.1, 192.0.2.0/24 }; \
+                     add chain inet lab input { type filter hook input priority 0; }; \
+                     add rule inet lab input ip saddr @banned counter drop'",
                 )],
                 sinks: &[("server", "10.0.0.2:5207")],
                 volleys: &[Volley {
@@ -321,8 +339,8 @@ const THOUSAND: Scenario = Scenario {
                 setup: &[(
                     "server",
                     "(echo 'table inet lab { chain input { type filter hook input priority 0;'; \
- for port in $(seq 5100 6098); do echo \"udp dport $port drop\"; done; \
- echo '}'; echo '}') | sed 's/5999 drop/5999 counter drop/' | nft -f -",
+                     for port in $(seq 5100 6098); do echo \"udp dport $port drop\"; done; \
+                     echo '}'; echo '}') | sed 's/5999 drop/5999 counter drop/' | nft -f -",
                 )],
                 sinks: &[("server", "10.0.0.2:5999")],
                 volleys: &[Volley {
@@ -338,8 +356,7 @@ const THOUSAND: Scenario = Scenario {
 
 const TWO_RULES: Scenario = Scenario {
     name: "nf-nft-two-rules-one-hit",
-    summary: "two rules for the same address and port; \
-                     only the counters tell which one dropped",
+    summary: "two rules for the same address and port; only the counters tell which one dropped",
     watch: "sudo lossdrop trace --port 5212",
     packets: "3 UDP datagrams of 32 bytes, 10.0.0.1 → 10.0.0.2:5212",
     needs: &[],
@@ -349,9 +366,25 @@ const TWO_RULES: Scenario = Scenario {
         ..Finding::RULE
     }],
     setup: || {
-        const { Plain { setup: &[("server", "nft 'add table inet lab; add chain inet lab input { type filter hook input priority 0; }; \
- add rule inet lab input ip saddr 10.0.0.1 udp dport 5212 meta length > 1000 counter drop; \
- add rule inet lab input ip saddr 10.0.0.1 udp dport 5212 counter drop'")], sinks: &[("server", "10.0.0.2:5212")], volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5212", 3), lost: &[Lost::nft("10.0.0.2:5212", Counter::Nft("inet", "lab", 2))] }], ..Plain::PAIR } }.lab()
+        const {
+            Plain {
+                setup: &[(
+                    "server",
+                    "nft 'add table inet lab; \
+                     add chain inet lab input { type filter hook input priority 0; }; \
+                     add rule inet lab input ip saddr 10.0.0.1 udp dport 5212 meta length > 1000 \
+                     counter drop; \
+                     add rule inet lab input ip saddr 10.0.0.1 udp dport 5212 counter drop'",
+                )],
+                sinks: &[("server", "10.0.0.2:5212")],
+                volleys: &[Volley {
+                    traffic: Traffic::udp("10.0.0.2:5212", 3),
+                    lost: &[Lost::nft("10.0.0.2:5212", Counter::Nft("inet", "lab", 2))],
+                }],
+                ..Plain::PAIR
+            }
+        }
+        .lab()
     },
 };
 
@@ -373,7 +406,8 @@ const NUMGEN: Scenario = Scenario {
                     "server",
                     "nft 'add table inet lab; \
                      add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input udp dport 5213 numgen random mod 100 < 50 counter drop'",
+                     add rule inet lab input udp dport 5213 numgen random mod 100 < 50 counter \
+                     drop'",
                 )],
                 sinks: &[("server", "10.0.0.2:5213")],
                 volleys: &[Volley {
@@ -402,8 +436,26 @@ const LIMIT: Scenario = Scenario {
         ..Finding::RULE
     }],
     setup: || {
-        const { Plain { setup: &[("server", "nft 'add table inet lab; \
+        const {
+            Plain {
+                setup: &[(
+                    "server",
+                    "nft 'add table inet lab; \
                      add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input udp dport 5214 limit rate over 1/hour burst 2 packets counter drop'")], sinks: &[("server", "10.0.0.2:5214")], volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5214", 8), lost: &[Lost { share: Share::AsCounted, ..Lost::nft("10.0.0.2:5214", Counter::Nft("inet", "lab", 1)) }] }], ..Plain::PAIR } }.lab()
+                     add rule inet lab input udp dport 5214 limit rate over 1/hour burst 2 \
+                     packets counter drop'",
+                )],
+                sinks: &[("server", "10.0.0.2:5214")],
+                volleys: &[Volley {
+                    traffic: Traffic::udp("10.0.0.2:5214", 8),
+                    lost: &[Lost {
+                        share: Share::AsCounted,
+                        ..Lost::nft("10.0.0.2:5214", Counter::Nft("inet", "lab", 1))
+                    }],
+                }],
+                ..Plain::PAIR
+            }
+        }
+        .lab()
     },
 };

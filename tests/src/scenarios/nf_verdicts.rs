@@ -2,22 +2,31 @@
 
 use std::net::SocketAddrV4;
 
+use super::nf_needs;
 use super::pair::{CLIENT_V4, SERVER_V4};
 use super::plain::{Lost, Plain, Traffic, Volley};
 use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::Finding;
-use crate::scenario::Scenario;
+use crate::scenario::{Noise, Scenario};
 
-pub(super) const ALL: &[Scenario] =
-    &[REJECT_LEGACY, REJECT_IP6, REJECT_NFT, INVALID_NFT, INVALID_IPTABLES, QUEUE, QUEUE_LEGACY];
+pub(super) const ALL: &[Scenario] = &[
+    REJECT_LEGACY,
+    REJECT_IP6,
+    REJECT_NFT,
+    INVALID_NFT,
+    INVALID_IPTABLES,
+    QUEUE,
+    QUEUE_LEGACY,
+    REJECT_RESET,
+];
 
 const REJECT_LEGACY: Scenario = Scenario {
     name: "nf-legacy-reject",
     summary: "a REJECT of legacy iptables: the sender is told",
     watch: "sudo lossdrop trace --port 5301",
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5301",
-    needs: &[],
+    needs: nf_needs::LEGACY,
     findings: &[Finding {
         kind: "netfilter/reject",
         culprit: &["iptables-legacy filter INPUT rule 1", "REJECT"],
@@ -61,7 +70,8 @@ const REJECT_IP6: Scenario = Scenario {
                 stage: Stage::Dual,
                 setup: &[(
                     "server",
-                    "ip6tables -A INPUT -p udp --dport 5302 -j REJECT --reject-with icmp6-adm-prohibited",
+                    "ip6tables -A INPUT -p udp --dport 5302 -j REJECT --reject-with \
+                     icmp6-adm-prohibited",
                 )],
                 sinks: &[("server", "[fd00::2]:5302")],
                 volleys: &[Volley {
@@ -201,7 +211,7 @@ const QUEUE: Scenario = Scenario {
     summary: "a rule that queues for a program that does not run",
     watch: "sudo lossdrop trace --port 5306",
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5306",
-    needs: &[],
+    needs: nf_needs::NFQUEUE,
     findings: &[Finding {
         kind: "netfilter/nfqueue-no-listener",
         severity: "fault",
@@ -234,7 +244,7 @@ const QUEUE_LEGACY: Scenario = Scenario {
     summary: "a router with legacy iptables that queues for a program that does not run",
     watch: "sudo lossdrop trace --port 5307",
     packets: "3 UDP datagrams, 10.1.0.2 → 10.2.0.2:5307",
-    needs: &[],
+    needs: nf_needs::NFQUEUE,
     findings: &[Finding {
         netns: "router",
         kind: "netfilter/nfqueue-no-listener",
@@ -263,6 +273,49 @@ const QUEUE_LEGACY: Scenario = Scenario {
                         )
                         .at("router")
                     }],
+                }],
+                ..Plain::PAIR
+            }
+        }
+        .lab()
+    },
+};
+
+const REJECT_RESET: Scenario = Scenario {
+    name: "nf-nft-reject-with-reset",
+    summary: "a rule of nftables that answers SYNs with RST, as a closed port would",
+    watch: "sudo lossdrop trace --port 5308",
+    packets: "4 SYNs from 4 ports, 10.0.0.1 → 10.0.0.2:5308",
+    needs: &[],
+    findings: &[Finding {
+        kind: "netfilter/reject",
+        culprit: &["nft inet lab input", "reject with tcp reset"],
+        numbers: &[("packets", 4)],
+        ..Finding::RULE
+    }],
+    setup: || {
+        const {
+            Plain {
+                setup: &[(
+                    "server",
+                    "nft 'add table inet lab; add chain inet lab input { type filter hook input priority 0; }; \
+                     add rule inet lab input tcp dport 5308 counter reject with tcp reset'",
+                )],
+                volleys: &[Volley {
+                    traffic: Traffic::Syn {
+                        from: "client",
+                        src: CLIENT_V4,
+                        to: SocketAddrV4::new(SERVER_V4, 5308),
+                        count: 4,
+                    },
+                    lost: &[Lost {
+                        proto: "tcp",
+                        ..Lost::nft("10.0.0.2:5308", Counter::Nft("inet", "lab", 1))
+                    }],
+                }],
+                noise: &[Noise {
+                    symbols: &["tcp_v4_rcv"],
+                    why: "the RSTs, which meet no socket at the sender of raw SYNs",
                 }],
                 ..Plain::PAIR
             }

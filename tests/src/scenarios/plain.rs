@@ -82,6 +82,8 @@ impl Volley {
 pub enum Traffic {
     /// Ordinary datagrams of `payload` bytes.
     Udp { from: &'static str, to: &'static str, count: u64, payload: usize },
+    /// Small datagrams, each from a port of its own.
+    UdpFromPorts { from: &'static str, to: &'static str, count: u64 },
     /// IPv4 datagrams with DF from a raw socket, which heeds no path MTU.
     UdpDf { from: &'static str, src: Ipv4Addr, to: SocketAddrV4, count: u64, payload: usize },
     /// Raw SYNs, each from a port of its own.
@@ -186,6 +188,10 @@ impl PlainLab {
                 // Refused ones are sent all the same: by a rule on the way out.
                 let sent = udp_send(ns(from)?, any, to, count, payload)?;
                 Ok(sent.accepted + sent.refused)
+            }
+            Traffic::UdpFromPorts { from, to, count } => {
+                let one = Traffic::Udp { from, to, count: 1, payload: 32 };
+                (0..count).map(|_| self.send(one)).sum()
             }
             Traffic::UdpDf { from, src, to, count, payload } => {
                 traffic::udp_df(ns(from)?, SocketAddrV4::new(src, 7000), to, count, payload)
