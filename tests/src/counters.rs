@@ -84,12 +84,13 @@ fn parse_pairs(text: &str, into: &mut HashMap<String, u64>) {
     }
 }
 
-/// Packets counted by each rule of a chain, first rule first. `tool` is `iptables`, `iptables-legacy`, `ip6tables`…
+/// Packets counted by each rule of a chain, first rule first. `tool` is `iptables`, `iptables-legacy`, `ip6tables`…, with
+/// `-t` and a table if it is not `filter`.
 ///
 /// # Errors
 /// When the tool is missing or there is no such chain.
 pub fn iptables_counters(ns: &Netns, tool: &str, chain: &str) -> Result<Vec<u64>> {
-    let text = output(ns.command(tool).args(["-w", "-nvxL", chain]))?;
+    let text = ns.sh(&format!("{tool} -w -nvxL {chain}"))?;
     let counts = text.lines().skip(2).filter_map(|line| line.split_whitespace().next());
     counts.map(|count| count.parse().with_context(|| format!("{tool} -nvxL {chain}: {text}"))).collect()
 }

@@ -54,6 +54,13 @@ impl Netns {
         &self.name
     }
 
+    /// What the lab calls it: the end of its name.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        // `ld-<pid>-<counter>-<label>`
+        self.name.splitn(4, '-').last().unwrap_or(&self.name)
+    }
+
     /// The inode that identifies the namespace: what the kernel calls `net->ns.inum`.
     #[must_use]
     pub fn inum(&self) -> u64 {

@@ -42,7 +42,11 @@ fn a_namespace_is_gone_with_its_guard_and_so_is_what_ran_inside() -> Result<()> 
 
 #[test]
 fn every_scenario_of_the_table_fires_and_leaves_nothing_behind() -> Result<()> {
-    for scenario in Scenario::ALL {
+    for scenario in Scenario::all() {
+        if let Some(missing) = scenario.missing().first() {
+            eprintln!("{} is skipped: {missing}", scenario.name);
+            continue;
+        }
         let shot = || {
             let mut lab = (scenario.setup)()?;
             let paths: Vec<_> = lab.namespaces().iter().map(|ns| ns.path()).collect();
@@ -53,7 +57,11 @@ fn every_scenario_of_the_table_fires_and_leaves_nothing_behind() -> Result<()> {
             Ok(shot)
         };
         let shot = shot().with_context(|| scenario.name)?;
-        ensure!(shot.total() > 0 || !shot.noise.is_empty(), "{} drops nothing", scenario.name);
+        ensure!(
+            shot.total() + shot.untraced > 0 || !shot.noise.is_empty(),
+            "{} drops nothing",
+            scenario.name
+        );
     }
     Ok(())
 }

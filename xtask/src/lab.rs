@@ -24,6 +24,8 @@ pub(crate) fn run(scenario: Option<&str>) -> Result<()> {
         lossdrop_lab::is_root(),
         "the lab makes network namespaces, which takes root: run `sudo -E cargo xtask lab {name}`"
     );
+    let missing = scenario.missing();
+    ensure!(missing.is_empty(), "the scenario {name} can't run here: {}", missing.join("; "));
     let stop = stop_signals()?;
     let mut lab =
         (scenario.setup)().with_context(|| format!("cannot set up the scenario {}", scenario.name))?;
@@ -36,9 +38,9 @@ pub(crate) fn run(scenario: Option<&str>) -> Result<()> {
 }
 
 fn list() {
-    let width = Scenario::ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    let width = Scenario::all().map(|scenario| scenario.name.len()).max().unwrap_or(0);
     println!("Scenarios, each in network namespaces of its own:\n");
-    for Scenario { name, summary, .. } in Scenario::ALL {
+    for Scenario { name, summary, .. } in Scenario::all() {
         println!("  {name:width$}  {summary}");
     }
     println!("\nRun one with  sudo -E cargo xtask lab <name>  and watch it from another terminal.");
@@ -46,7 +48,7 @@ fn list() {
 
 fn unknown(name: &str) -> String {
     let words: Vec<_> = name.split('-').filter(|word| word.len() > 2).collect();
-    let all = || Scenario::ALL.iter().map(|scenario| scenario.name);
+    let all = || Scenario::all().map(|scenario| scenario.name);
     let near: Vec<_> = all().filter(|known| words.iter().any(|word| known.contains(word))).collect();
     if near.is_empty() {
         format!("no scenario {name:?}; there are {}", all().collect::<Vec<_>>().join(", "))
@@ -106,7 +108,10 @@ fn report(round: u64, shot: &Shot, totals: &mut BTreeMap<(&'static str, &'static
     for expected in &shot.expected {
         *totals.entry((expected.reason, expected.symbols[0])).or_default() += expected.count;
     }
-    let dropped: Vec<_> = shot.expected.iter().map(ToString::to_string).collect();
+    let mut dropped: Vec<_> = shot.expected.iter().map(ToString::to_string).collect();
+    if shot.untraced > 0 {
+        dropped.push(format!("{} lost without a drop", shot.untraced));
+    }
     let sums: Vec<_> =
         totals.iter().map(|((reason, symbol), sum)| format!("{sum} {reason} at {symbol}")).collect();
     if dropped.is_empty() {

@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use super::pair::{CLIENT_V4, SERVER_V4, at_server};
 use super::tcp::SourcePorts;
 use crate::counters::{iptables_counters, link_stats};
+use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
 use crate::scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
 use crate::traffic::{HttpServer, http_get, tcp_syn};
@@ -24,6 +25,25 @@ pub(super) const SCENARIO: Scenario = Scenario {
     summary: "a container whose eth0 has MTU 100, with a rule that drops 30 % of tcp/80",
     watch: "sudo lossdrop trace --port 80",
     packets: "20 SYNs from 20 ports, 10.0.0.1 → 10.0.0.2:80, and one GET (131 bytes) until it has died three times",
+    needs: &[],
+    findings: &[
+        Finding {
+            kind: "mtu/veth-peer",
+            severity: "fault",
+            confidence: "certain",
+            count: Count::OfShot(1),
+            netns: "web",
+            culprit: &["eth0"],
+            numbers: &[("mtu", 100), ("limit", 118), ("largest_ip", 104)],
+            fix: Fix::Stops,
+        },
+        Finding {
+            severity: "fault",
+            netns: "web",
+            culprit: &["INPUT", "rule 1", "--probability"],
+            ..Finding::RULE
+        },
+    ],
     setup: || Ok(Box::new(Container::new("iptables", 20)?)),
 };
 
@@ -116,7 +136,14 @@ impl Lab for Container {
             count: mtu - mtu_before,
             ..by_rule.clone()
         };
-        Ok(Shot { expected: vec![by_rule, by_mtu], noise: vec![HALF_OPEN] })
+        Ok(Shot { expected: vec![by_rule, by_mtu], noise: vec![HALF_OPEN], ..Shot::default() })
+    }
+
+    fn fire_fixed(&mut self) -> Result<()> {
+        let ports = self.ports.take(self.syns);
+        tcp_syn(&self.host, CLIENT_V4, ports, SocketAddrV4::new(SERVER_V4, PORT))?;
+        // Answered, unless the other cause is still there.
+        http_get(&self.host, self.server.address(), Duration::from_secs(1), || Ok(false)).map(drop)
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::nft::add_drop_rule;
 use crate::counters::{nft_counters, nstat};
+use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
 use crate::scenario::{Endpoint, Expected, Lab, Scenario, Shot};
 use crate::traffic::{FloodReport, flood, udp_send};
@@ -21,6 +22,20 @@ pub(super) const SCENARIO: Scenario = Scenario {
     summary: "a storm against an nftables rule, and one datagram to a closed port",
     watch: "sudo lossdrop trace --proto udp",
     packets: "50,000 UDP datagrams 127.0.0.1 → :7777 as fast as one CPU can, and one → :9998",
+    needs: &[],
+    findings: &[
+        Finding { netns: "flood", culprit: &["nft inet lab input", "udp dport 7777"], ..Finding::RULE },
+        Finding {
+            kind: "socket/closed-port",
+            severity: "fault",
+            confidence: "certain",
+            count: Count::OfShot(1),
+            netns: "flood",
+            culprit: &["udp", "127.0.0.1:9998"],
+            numbers: &[],
+            fix: Fix::None("something must listen there"),
+        },
+    ],
     setup: || Ok(Box::new(Flood::new()?)),
 };
 
@@ -114,6 +129,11 @@ impl Lab for Flood {
     fn fire(&mut self) -> Result<Shot> {
         let last_cpu = available_parallelism().map_or(0, |cpus| cpus.get() - 1);
         let (_, storm) = self.flood(ROUND, last_cpu)?;
-        Ok(Shot { expected: vec![storm, self.rare(1)?], noise: vec![] })
+        Ok(Shot { expected: vec![storm, self.rare(1)?], ..Shot::default() })
+    }
+
+    fn fire_fixed(&mut self) -> Result<()> {
+        flood(&self.ns, at(STORM), ROUND, 0)?;
+        udp_send(&self.ns, at(0), at(RARE), 1, 16).map(drop)
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::pair::{MULTICAST_NOISE, Pair, SERVER_V6, at_server, from_client};
 use crate::counters::nft_counters;
+use crate::finding::{Count, Finding};
 use crate::netns::Netns;
 use crate::scenario::{Endpoint, Expected, Lab, Scenario, Shot};
 use crate::traffic::udp_send;
@@ -18,6 +19,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
     summary: "an nftables rule in an inet table drops IPv4 and IPv6 alike",
     watch: "sudo lossdrop trace --port 5353",
     packets: "3 UDP datagrams to 10.0.0.2:5353 and 3 to [fd00::2]:5353, against 'udp dport 5353 counter drop'",
+    needs: &[],
+    findings: &[Finding {
+        count: Count::OfShots(&[0, 1]),
+        culprit: &["nft inet lab input", "udp dport 5353"],
+        numbers: &[("packets", 6)],
+        ..Finding::RULE
+    }],
     setup: || Ok(Box::new(NftDrop::new(3)?)),
 };
 
@@ -60,7 +68,7 @@ impl Lab for NftDrop {
 
     fn fire(&mut self) -> Result<Shot> {
         let before = self.counted()?;
-        let mut shot = Shot { expected: vec![], noise: vec![MULTICAST_NOISE] };
+        let mut shot = Shot { expected: vec![], noise: vec![MULTICAST_NOISE], ..Shot::default() };
         for to in [at_server(PORT), SocketAddr::new(SERVER_V6.into(), PORT)] {
             let from = from_client(to);
             shot.expected.push(Expected {
@@ -77,5 +85,10 @@ impl Lab for NftDrop {
         }
         wait_until("the rule has counted all", LIMIT, || Ok(self.counted()? - before >= shot.total()))?;
         Ok(shot)
+    }
+
+    fn fire_fixed(&mut self) -> Result<()> {
+        self.pair.send_v4(PORT, self.count, 32)?;
+        self.pair.send_v6(PORT, self.count, 32)
     }
 }

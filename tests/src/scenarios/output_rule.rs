@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::pair::{Pair, at_server, from_client};
 use crate::counters::iptables_counters;
+use crate::finding::Finding;
 use crate::netns::Netns;
 use crate::scenario::{Expected, Lab, Scenario, Shot};
 use crate::traffic::{udp_bind, udp_send_through};
@@ -17,6 +18,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
     summary: "an iptables OUTPUT rule stops datagrams in the process that sends them",
     watch: "sudo lossdrop trace --port 4444",
     packets: "4 UDP datagrams, 10.0.0.1 → 10.0.0.2:4444; each send() fails with EPERM",
+    needs: &[],
+    findings: &[Finding {
+        netns: "client",
+        culprit: &["iptables filter OUTPUT rule 1", "--dport 4444"],
+        numbers: &[("packets", 4)],
+        ..Finding::RULE
+    }],
     setup: || Ok(Box::new(OutputRule::new("iptables", 4)?)),
 };
 
@@ -72,6 +80,11 @@ impl Lab for OutputRule {
             owner: Some(std::process::id()),
             count: sent.refused,
         };
-        Ok(Shot { expected: vec![expected], noise: vec![] })
+        Ok(Shot { expected: vec![expected], ..Shot::default() })
+    }
+
+    fn fire_fixed(&mut self) -> Result<()> {
+        let _ = udp_send_through(&self.sender, at_server(PORT), self.count, 32);
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::pair::{CLIENT_V4, Pair, at_server, from_client};
 use crate::counters::{nstat, qdisc_stats, udp_socket_drops};
+use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
 use crate::scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
 use crate::traffic::{UdpSink, udp_bind, udp_send, udp_send_through};
@@ -24,6 +25,17 @@ pub(super) const RCVBUF: Scenario = Scenario {
     summary: "a process that holds a UDP socket with a tiny buffer and never reads it",
     watch: "sudo lossdrop trace --port 5140",
     packets: "10 UDP datagrams of 100 bytes, 10.0.0.1 → 10.0.0.2:5140; the first few of all fit",
+    needs: &[],
+    findings: &[Finding {
+        kind: "socket/rcvbuf",
+        severity: "capacity",
+        confidence: "certain",
+        count: Count::OfShot(0),
+        netns: "server",
+        culprit: &["udp", "10.0.0.2:5140"],
+        numbers: &[],
+        fix: Fix::None("the process must read its socket, whatever the size of the buffer"),
+    }],
     setup: || Ok(Box::new(RcvBuf::held_by_child(10)?)),
 };
 
@@ -32,6 +44,17 @@ pub(super) const QDISC: Scenario = Scenario {
     summary: "more datagrams than a token bucket of 8 kbit/s lets out or holds",
     watch: "sudo lossdrop trace --port 6000",
     packets: "20 UDP datagrams of 400 bytes, 10.0.0.1 → 10.0.0.2:6000, through tbf limit 3000 on eth0",
+    needs: &[],
+    findings: &[Finding {
+        kind: "queue/qdisc-limit",
+        severity: "capacity",
+        confidence: "certain",
+        count: Count::OfShot(0),
+        netns: "client",
+        culprit: &["tbf", "on eth0"],
+        numbers: &[],
+        fix: Fix::Stops,
+    }],
     setup: || Ok(Box::new(Qdisc::tbf(20)?)),
 };
 
@@ -133,7 +156,7 @@ impl Lab for RcvBuf {
         };
         let noise =
             Noise { symbols: &["udp_destruct_common"], why: "what was never read, when the socket closes" };
-        Ok(Shot { expected: vec![expected], noise: vec![noise] })
+        Ok(Shot { expected: vec![expected], noise: vec![noise], ..Shot::default() })
     }
 }
 
@@ -207,6 +230,6 @@ impl Lab for Qdisc {
             count: self.dropped()? - before,
         };
         let noise = Noise { symbols: &["__rtnl_unlock"], why: "what still waits when the device goes" };
-        Ok(Shot { expected: vec![expected], noise: vec![noise] })
+        Ok(Shot { expected: vec![expected], noise: vec![noise], ..Shot::default() })
     }
 }

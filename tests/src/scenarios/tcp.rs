@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 
 use super::pair::{CLIENT_V4, Pair, SERVER_V4, at_server};
 use crate::counters::nstat;
+use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
 use crate::scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
 use crate::traffic::{HttpServer, http_get, tcp_syn};
@@ -20,6 +21,17 @@ pub(super) const CLOSED_PORT: Scenario = Scenario {
     summary: "TCP connection attempts to a port where nobody listens",
     watch: "sudo lossdrop trace --port 81",
     packets: "6 SYNs from 6 ports, 10.0.0.1 → 10.0.0.2:81; each is answered with RST",
+    needs: &[],
+    findings: &[Finding {
+        kind: "socket/closed-port",
+        severity: "fault",
+        confidence: "certain",
+        count: Count::OfShot(0),
+        netns: "server",
+        culprit: &["tcp", "10.0.0.2:81"],
+        numbers: &[],
+        fix: Fix::None("something must listen there"),
+    }],
     setup: || Ok(Box::new(TcpClosedPort::new(6)?)),
 };
 
@@ -28,6 +40,8 @@ pub(super) const CLOSE_NOISE: Scenario = Scenario {
     summary: "ordinary connections, opened, used and closed: nothing but benign drops",
     watch: "sudo lossdrop trace --port 8080 --all",
     packets: "5 HTTP requests, 10.0.0.1 → 10.0.0.2:8080, all answered",
+    needs: &[],
+    findings: &[],
     setup: || Ok(Box::new(CloseNoise::new(5)?)),
 };
 
@@ -97,7 +111,12 @@ impl Lab for TcpClosedPort {
             symbols: &["tcp_v4_rcv"],
             why: "the RSTs, which meet no socket at the sender of raw SYNs",
         };
-        Ok(Shot { expected: vec![expected], noise: vec![noise] })
+        Ok(Shot { expected: vec![expected], noise: vec![noise], ..Shot::default() })
+    }
+
+    fn fire_fixed(&mut self) -> Result<()> {
+        let ports = self.ports.take(self.count);
+        tcp_syn(&self.pair.client, CLIENT_V4, ports, SocketAddrV4::new(SERVER_V4, CLOSED)).map(drop)
     }
 }
 
@@ -133,6 +152,6 @@ impl Lab for CloseNoise {
             symbols: &["tcp_v4_rcv", "sk_stream_kill_queues", "tcp_rcv_state_process"],
             why: "the last segments of a connection that both sides have closed",
         };
-        Ok(Shot { expected: vec![], noise: vec![noise] })
+        Ok(Shot { expected: vec![], noise: vec![noise], ..Shot::default() })
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::pair::{MULTICAST_NOISE, Pair, SERVER_V6, at_server, from_client};
 use crate::counters::nstat;
+use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
 use crate::scenario::{Endpoint, Expected, Lab, Scenario, Shot};
 use crate::traffic::udp_send;
@@ -13,11 +14,24 @@ use crate::wait::{LIMIT, wait_until};
 
 const PORT: u16 = 9999;
 
+const CLOSED: Finding = Finding {
+    kind: "socket/closed-port",
+    severity: "fault",
+    confidence: "certain",
+    count: Count::OfShot(0),
+    netns: "server",
+    culprit: &["udp", "10.0.0.2:9999"],
+    numbers: &[],
+    fix: Fix::None("something must listen there"),
+};
+
 pub(super) const V4: Scenario = Scenario {
     name: "udp-closed-port",
     summary: "IPv4 datagrams to a port where nobody listens",
     watch: "sudo lossdrop trace --port 9999",
     packets: "5 UDP datagrams of 32 bytes, 10.0.0.1 → 10.0.0.2:9999",
+    needs: &[],
+    findings: &[CLOSED],
     setup: || Ok(Box::new(UdpClosedPort::v4(5)?)),
 };
 
@@ -26,6 +40,8 @@ pub(super) const V6: Scenario = Scenario {
     summary: "IPv6 datagrams to a port where nobody listens",
     watch: "sudo lossdrop trace --port 9999",
     packets: "5 UDP datagrams of 32 bytes, fd00::1 → [fd00::2]:9999",
+    needs: &[],
+    findings: &[Finding { culprit: &["fd00::2", "9999"], ..CLOSED }],
     setup: || Ok(Box::new(UdpClosedPort::v6(5)?)),
 };
 
@@ -83,6 +99,10 @@ impl Lab for UdpClosedPort {
             count,
         };
         let noise = if v4 { vec![] } else { vec![MULTICAST_NOISE] };
-        Ok(Shot { expected: vec![expected], noise })
+        Ok(Shot { expected: vec![expected], noise, ..Shot::default() })
+    }
+
+    fn fire_fixed(&mut self) -> Result<()> {
+        udp_send(&self.pair.client, from_client(self.to), self.to, self.count, 32).map(drop)
     }
 }

@@ -8,6 +8,8 @@ const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
 pub(super) const ETHERTYPE_ARP: u16 = 0x0806;
+pub(super) const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(super) const ETHERTYPE_LLDP: u16 = 0x88cc;
 const HOP_BY_HOP: u8 = 0;
 const DESTINATION_OPTIONS: u8 = 60;
 const TTL: u8 = 64;
@@ -26,23 +28,57 @@ const FRAGMENT_BYTES: usize = 64;
 
 /// A SYN with an MSS option: 44 bytes.
 pub(super) fn syn(src: SocketAddrV4, dst: SocketAddrV4, sequence: u32) -> Vec<u8> {
-    let mut tcp = Vec::with_capacity(24);
+    tcp(src, dst, sequence, 0x02, &[2, 4, 0x05, 0xb4])
+}
+
+/// An ACK: 40 bytes.
+pub(super) fn ack(src: SocketAddrV4, dst: SocketAddrV4, sequence: u32) -> Vec<u8> {
+    tcp(src, dst, sequence, 0x10, &[])
+}
+
+/// The length of `options` is a multiple of four.
+fn tcp(src: SocketAddrV4, dst: SocketAddrV4, sequence: u32, flags: u8, options: &[u8]) -> Vec<u8> {
+    let words = (20 + options.len()) / 4;
+    let mut tcp = Vec::with_capacity(4 * words);
     tcp.extend(src.port().to_be_bytes());
     tcp.extend(dst.port().to_be_bytes());
     tcp.extend(sequence.to_be_bytes());
     tcp.extend(0u32.to_be_bytes());
-    tcp.extend([6 << 4, 0x02]);
+    tcp.extend([(words as u8) << 4, flags]);
     tcp.extend(64240u16.to_be_bytes());
     tcp.extend([0; 4]);
-    tcp.extend([2, 4, 0x05, 0xb4]);
+    tcp.extend(options);
     let sum = checksum(&[&pseudo_v4(*src.ip(), *dst.ip(), TCP, tcp.len()), &tcp]);
     tcp[16..18].copy_from_slice(&sum.to_be_bytes());
     ipv4(*src.ip(), *dst.ip(), TCP, 0, 0, &tcp)
 }
 
 pub(super) fn udp_v4(src: SocketAddrV4, dst: SocketAddrV4, payload: usize) -> Vec<u8> {
+    udp_v4_flagged(src, dst, 0, payload)
+}
+
+/// With DF.
+pub(super) fn udp_v4_df(src: SocketAddrV4, dst: SocketAddrV4, payload: usize) -> Vec<u8> {
+    udp_v4_flagged(src, dst, 0x4000, payload)
+}
+
+fn udp_v4_flagged(src: SocketAddrV4, dst: SocketAddrV4, flags: u16, payload: usize) -> Vec<u8> {
     let pseudo = pseudo_v4(*src.ip(), *dst.ip(), UDP, 8 + payload);
-    ipv4(*src.ip(), *dst.ip(), UDP, 0, 0, &udp(src.port(), dst.port(), &vec![0; payload], &pseudo))
+    ipv4(*src.ip(), *dst.ip(), UDP, 0, flags, &udp(src.port(), dst.port(), &vec![0; payload], &pseudo))
+}
+
+pub(super) fn udp_v6(src: SocketAddrV6, dst: SocketAddrV6, payload: usize) -> Vec<u8> {
+    let pseudo = pseudo_v6(*src.ip(), *dst.ip(), UDP, 8 + payload);
+    ipv6(*src.ip(), *dst.ip(), UDP, &udp(src.port(), dst.port(), &vec![0; payload], &pseudo))
+}
+
+/// An IPv4 packet that claims another length, in a header whose checksum is right.
+pub(super) fn with_ipv4_length(mut packet: Vec<u8>, claimed: usize) -> Vec<u8> {
+    packet[2..4].copy_from_slice(&length(claimed));
+    packet[10..12].fill(0);
+    let sum = checksum(&[&packet[..20]]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet
 }
 
 /// One fragment of a UDP datagram of 128 bytes; both halves carry the same `id`.
@@ -109,7 +145,7 @@ pub(super) fn frame(dst: [u8; 6], src: [u8; 6], tags: &[u16], ethertype: u16, pa
     frame
 }
 
-fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, id: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+pub(super) fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, id: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x45, 0];
     packet.extend(length(20 + body.len()));
     packet.extend(id.to_be_bytes());
@@ -162,7 +198,7 @@ fn length(bytes: usize) -> [u8; 2] {
 }
 
 /// The Internet checksum (RFC 1071); every part but the last has an even length.
-fn checksum(parts: &[&[u8]]) -> u16 {
+pub(super) fn checksum(parts: &[&[u8]]) -> u16 {
     let words = parts.iter().flat_map(|part| part.chunks(2));
     let mut sum =
         words.map(|word| u32::from(word[0]) << 8 | u32::from(word.get(1).copied().unwrap_or(0))).sum::<u32>();

@@ -23,6 +23,23 @@ pub fn tcp_syn(ns: &Netns, src: Ipv4Addr, ports: Range<u16>, dst: SocketAddrV4) 
     send_v4(ns, *dst.ip(), packets)
 }
 
+/// As [`tcp_syn`], but ACKs that belong to no connection; one that arrives is answered with RST.
+///
+/// # Errors
+/// When a packet is refused.
+pub fn tcp_ack(ns: &Netns, src: Ipv4Addr, ports: Range<u16>, dst: SocketAddrV4) -> Result<u64> {
+    let packets = ports.map(|port| packet::ack(SocketAddrV4::new(src, port), dst, u32::from(port) << 16));
+    send_v4(ns, *dst.ip(), packets)
+}
+
+/// Sends `count` datagrams with DF, whatever the path MTU that the kernel knows; their number.
+///
+/// # Errors
+/// When a packet is refused: one too big for the device, for instance.
+pub fn udp_df(ns: &Netns, src: SocketAddrV4, dst: SocketAddrV4, count: u64, payload: usize) -> Result<u64> {
+    send_v4(ns, *dst.ip(), (0..count).map(|_| packet::udp_v4_df(src, dst, payload)))
+}
+
 /// Sends `count` echo requests; returns their number. The replies meet no socket.
 ///
 /// # Errors
@@ -69,6 +86,20 @@ pub fn ipv6_ext_udp(
     send_v6(ns, *dst.ip(), (0..count).map(|_| packet::udp_v6_ext(src, dst, payload)))
 }
 
+/// As [`udp_df`], by IPv6, where no router fragments.
+///
+/// # Errors
+/// When a packet is refused: one too big for the device, for instance.
+pub fn udp_v6_raw(
+    ns: &Netns,
+    src: SocketAddrV6,
+    dst: SocketAddrV6,
+    count: u64,
+    payload: usize,
+) -> Result<u64> {
+    send_v6(ns, *dst.ip(), (0..count).map(|_| packet::udp_v6(src, dst, payload)))
+}
+
 /// Sends `count` UDP datagrams in frames straight out of `dev`, to the link address `mac` (`aa:bb:…`), behind an 802.1Q
 /// tag for each of `tags` (VLAN numbers), the outermost first.
 ///
@@ -101,7 +132,7 @@ pub fn arp_request(ns: &Netns, dev: &str, src: Ipv4Addr, dst: Ipv4Addr, count: u
 }
 
 /// `frame` gets the link address of `dev`.
-fn send_frames(
+pub(super) fn send_frames(
     ns: &Netns,
     dev: &str,
     count: u64,
@@ -148,7 +179,7 @@ fn link_addr(dev: &str) -> Result<LinkAddr> {
     link.with_context(|| format!("no device {dev}"))
 }
 
-fn parse_mac(text: &str) -> Result<[u8; 6]> {
+pub(super) fn parse_mac(text: &str) -> Result<[u8; 6]> {
     let bytes: Result<Vec<u8>, _> = text.split(':').map(|byte| u8::from_str_radix(byte, 16)).collect();
     bytes.ok().and_then(|bytes| bytes.try_into().ok()).with_context(|| format!("not a link address: {text}"))
 }

@@ -47,6 +47,20 @@ pub fn udp_send_through(socket: &UdpSocket, to: SocketAddr, count: u64, payload:
     sent
 }
 
+/// As [`udp_send`], with this TTL or hop limit.
+///
+/// # Errors
+/// When the socket cannot be bound or refuses the value.
+pub fn udp_send_ttl(ns: &Netns, from: SocketAddr, to: SocketAddr, ttl: u8, count: u64) -> Result<Sent> {
+    let socket = udp_bind(ns, from, None)?;
+    if from.is_ipv4() {
+        setsockopt(&socket, sockopt::Ipv4Ttl, &i32::from(ttl))?;
+    } else {
+        setsockopt(&socket, sockopt::Ipv6Ttl, &i32::from(ttl))?;
+    }
+    Ok(udp_send_through(&socket, to, count, 32))
+}
+
 /// Binds a UDP socket inside; `receive_buffer` in bytes as `SO_RCVBUF` takes it (the kernel doubles it, and has a
 /// minimum of about 2 KiB).
 ///
