@@ -254,8 +254,20 @@ impl Drop for Lossdrop {
 /// # Errors
 /// When the binary is missing.
 pub fn trace_command(namespaces: &[&Netns], args: &[&str]) -> Result<Command> {
+    command("trace", namespaces, args)
+}
+
+/// `lossdrop diagnose --netns A --netns B` and the arguments.
+///
+/// # Errors
+/// When the binary is missing.
+pub fn diagnose_command(namespaces: &[&Netns], args: &[&str]) -> Result<Command> {
+    command("diagnose", namespaces, args)
+}
+
+fn command(name: &str, namespaces: &[&Netns], args: &[&str]) -> Result<Command> {
     let mut command = Command::new(binary()?);
-    command.arg("trace");
+    command.arg(name);
     for ns in namespaces {
         command.args(["--netns", ns.name()]);
     }
