@@ -48,6 +48,7 @@ pub struct Candidate {
 
 /// The two kinds of a candidate.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "candidates are few, and most of them are rules")]
 pub enum What {
     /// A rule.
     Rule {
@@ -165,11 +166,9 @@ impl<'a> Comparison<'a> {
         for candidate in &mut found {
             let before = count(self.before, candidate);
             let after = count(self.after, candidate);
-            // One that is newer than the first reading began at nothing; one that is gone was not read again.
-            candidate.delta = match (before, after) {
-                (_, None) => None,
-                (before, Some((after, _))) => after.checked_sub(before.map_or(0, |(before, _)| before)),
-            };
+            // A rule that is new in a chain that was read before began at nothing.
+            let began = before.map(|(packets, _)| packets).or(chain(self.before, candidate).map(|_| 0));
+            candidate.delta = after.and_then(|(packets, _)| packets.checked_sub(began?));
             candidate.exact = after.is_some_and(|(_, exact)| exact);
         }
         found
@@ -205,13 +204,16 @@ fn same_rules(one: &Ruleset, other: &Ruleset) -> bool {
 
 /// Packets and whether they are this candidate's alone.
 fn count(ruleset: &Ruleset, candidate: &Candidate) -> Option<(u64, bool)> {
-    let table = ruleset.table(candidate.api, candidate.family, &candidate.table)?;
-    let chain = table.chain(&candidate.chain)?;
+    let chain = chain(ruleset, candidate)?;
     let What::Rule { position, handle, text, .. } = &candidate.what else {
         return Some((chain.policy_packets?, true));
     };
     let counter = this_rule(chain, *position, *handle, text)?.counter?;
     Some((counter.packets, counter.exact))
+}
+
+fn chain<'a>(ruleset: &'a Ruleset, candidate: &Candidate) -> Option<&'a Chain> {
+    ruleset.table(candidate.api, candidate.family, &candidate.table)?.chain(&candidate.chain)
 }
 
 /// By its handle; else the one of this text that is nearest to its old position.

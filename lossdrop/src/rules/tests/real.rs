@@ -137,15 +137,20 @@ fn each_tools_rule_is_named_and_its_counter_proves_it() {
 }
 
 #[test]
-fn a_legacy_policy_is_named_and_counted() {
-    let netns = Netns::new("policy");
-    netns.shell("iptables-legacy -P INPUT DROP");
-    let before = netns.read();
-    netns.send(2, 1001);
-    let after = netns.read();
-    let found = Comparison::new(&before, &after).candidates(&INPUT, &local(1001));
-    assert_eq!(found[0].name(), "iptables-legacy filter INPUT policy DROP");
-    assert_eq!((found[0].delta, found[0].sure), (Some(2), true));
+fn policies_of_iptables_are_named_and_counted() {
+    for (tool, name) in [
+        ("iptables-legacy", "iptables-legacy filter INPUT policy DROP"),
+        ("iptables-nft", "iptables filter INPUT policy DROP"),
+    ] {
+        let netns = Netns::new(tool);
+        netns.shell(&format!("{tool} -P INPUT DROP"));
+        let before = netns.read();
+        netns.send(2, 1001);
+        let after = netns.read();
+        let found = Comparison::new(&before, &after).candidates(&INPUT, &local(1001));
+        assert_eq!(found[0].name(), name);
+        assert_eq!((found[0].delta, found[0].sure), (Some(2), true));
+    }
 }
 
 /// Every candidate goes by the command that we give for it.
