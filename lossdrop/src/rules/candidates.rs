@@ -84,7 +84,8 @@ impl Candidate {
     /// Both are the same rule or policy, whatever packet they were found for.
     pub fn is(&self, other: &Self) -> bool {
         let key = |what: &What| match what {
-            What::Rule { position, handle, .. } => Some((*position, *handle)),
+            // A handle is a rule's own for good, a position only until another rule goes.
+            What::Rule { position, handle, .. } => Some((*handle, handle.map_or(*position, |_| 0))),
             What::Policy => None,
         };
         (self.api, self.family, key(&self.what)) == (other.api, other.family, key(&other.what))
@@ -152,7 +153,9 @@ impl<'a> Comparison<'a> {
         let mut found = Walk::of(self.before, *place, &packet, self.sets_marks);
         if self.changed {
             let later = Walk::of(self.after, *place, &packet, self.sets_marks);
-            let same = |a: &Candidate, b: &Candidate| a.is(b) && a.text() == b.text();
+            // The text of a quota changes, too, as it is used up.
+            let has_handle = |a: &Candidate| matches!(a.what, What::Rule { handle: Some(_), .. });
+            let same = |a: &Candidate, b: &Candidate| a.is(b) && (has_handle(a) || a.text() == b.text());
             for candidate in &mut found {
                 candidate.sure &= later.iter().any(|other| same(candidate, other));
             }
