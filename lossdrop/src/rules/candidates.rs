@@ -48,6 +48,7 @@ pub struct Candidate {
 
 /// The two kinds of a candidate.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "candidates are few, and most of them are rules")]
 pub enum What {
     /// A rule.
     Rule {
@@ -83,7 +84,8 @@ impl Candidate {
     /// Both are the same rule or policy, whatever packet they were found for.
     pub fn is(&self, other: &Self) -> bool {
         let key = |what: &What| match what {
-            What::Rule { position, handle, .. } => Some((*position, *handle)),
+            // A handle is a rule's own for good, a position only until another rule goes.
+            What::Rule { position, handle, .. } => Some((*handle, handle.map_or(*position, |_| 0))),
             What::Policy => None,
         };
         (self.api, self.family, key(&self.what)) == (other.api, other.family, key(&other.what))
@@ -151,7 +153,9 @@ impl<'a> Comparison<'a> {
         let mut found = Walk::of(self.before, *place, &packet, self.sets_marks);
         if self.changed {
             let later = Walk::of(self.after, *place, &packet, self.sets_marks);
-            let same = |a: &Candidate, b: &Candidate| a.is(b) && a.text() == b.text();
+            // The text of a quota changes, too, as it is used up.
+            let has_handle = |a: &Candidate| matches!(a.what, What::Rule { handle: Some(_), .. });
+            let same = |a: &Candidate, b: &Candidate| a.is(b) && (has_handle(a) || a.text() == b.text());
             for candidate in &mut found {
                 candidate.sure &= later.iter().any(|other| same(candidate, other));
             }
@@ -165,11 +169,9 @@ impl<'a> Comparison<'a> {
         for candidate in &mut found {
             let before = count(self.before, candidate);
             let after = count(self.after, candidate);
-            // One that is newer than the first reading began at nothing; one that is gone was not read again.
-            candidate.delta = match (before, after) {
-                (_, None) => None,
-                (before, Some((after, _))) => after.checked_sub(before.map_or(0, |(before, _)| before)),
-            };
+            // A rule that is new in a chain that was read before began at nothing.
+            let began = before.map(|(packets, _)| packets).or(chain(self.before, candidate).map(|_| 0));
+            candidate.delta = after.and_then(|(packets, _)| packets.checked_sub(began?));
             candidate.exact = after.is_some_and(|(_, exact)| exact);
         }
         found
@@ -205,13 +207,16 @@ fn same_rules(one: &Ruleset, other: &Ruleset) -> bool {
 
 /// Packets and whether they are this candidate's alone.
 fn count(ruleset: &Ruleset, candidate: &Candidate) -> Option<(u64, bool)> {
-    let table = ruleset.table(candidate.api, candidate.family, &candidate.table)?;
-    let chain = table.chain(&candidate.chain)?;
+    let chain = chain(ruleset, candidate)?;
     let What::Rule { position, handle, text, .. } = &candidate.what else {
         return Some((chain.policy_packets?, true));
     };
     let counter = this_rule(chain, *position, *handle, text)?.counter?;
     Some((counter.packets, counter.exact))
+}
+
+fn chain<'a>(ruleset: &'a Ruleset, candidate: &Candidate) -> Option<&'a Chain> {
+    ruleset.table(candidate.api, candidate.family, &candidate.table)?.chain(&candidate.chain)
 }
 
 /// By its handle; else the one of this text that is nearest to its old position.

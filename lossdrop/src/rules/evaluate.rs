@@ -29,6 +29,14 @@ enum Key {
     Unknown,
 }
 
+fn masked(value: u128, bits: &[(BitOperation, u128)]) -> u128 {
+    bits.iter().fold(value, |value, (operation, with)| match operation {
+        BitOperation::And => value & with,
+        BitOperation::Or => value | with,
+        BitOperation::Xor => value ^ with,
+    })
+}
+
 fn key(parts: &[Operand], packet: &Packet, sets_marks: bool) -> Key {
     let mut values = Vec::with_capacity(parts.len());
     let mut unknown = false;
@@ -36,13 +44,7 @@ fn key(parts: &[Operand], packet: &Packet, sets_marks: bool) -> Key {
         match packet.read(part.field) {
             // The mark that we know is the one that it had in the end.
             Read::Value(_) if sets_marks && part.field == Field::Mark => unknown = true,
-            Read::Value(value) => {
-                values.push(part.bits.iter().fold(value, |value, (operation, with)| match operation {
-                    BitOperation::And => value & with,
-                    BitOperation::Or => value | with,
-                    BitOperation::Xor => value ^ with,
-                }))
-            }
+            Read::Value(value) => values.push(masked(value, &part.bits)),
             Read::Absent => return Key::Absent,
             Read::Unknown => unknown = true,
         }

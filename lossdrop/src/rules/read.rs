@@ -155,10 +155,14 @@ impl Reader {
 
     /// The command that changes such a table.
     fn tool_name(&mut self, tool: &str, of_nft: bool) -> String {
-        if find(tool).is_some() && self.plain_is(of_nft) {
-            return tool.to_owned();
+        let suffixed = format!("{tool}-{}", if of_nft { "nft" } else { "legacy" });
+        // What plain iptables is says little about plain arptables and ebtables.
+        let plain_will_do = tool.starts_with("ip") || find(&suffixed).is_none();
+        if plain_will_do && find(tool).is_some() && self.plain_is(of_nft) {
+            tool.to_owned()
+        } else {
+            suffixed
         }
-        format!("{tool}-{}", if of_nft { "nft" } else { "legacy" })
     }
 
     /// What `iptables --version` says holds for its siblings.
@@ -191,6 +195,10 @@ fn of_iptables(table: &Table) -> bool {
 fn adopt(table: &mut Table, saved: &Saved) {
     let family = table.family;
     for chain in &mut table.chains {
+        let of_policy =
+            saved.chains.iter().find(|(name, ..)| *name == chain.name).and_then(|(.., count)| *count);
+        // Only chains that iptables itself made count; for others it prints nought.
+        chain.policy_packets = of_policy.filter(|count| chain.base.is_some() && *count > 0);
         let rules = save::rules(saved, &chain.name, family);
         if rules.len() != chain.rules.len() {
             // Somebody changed them between two tools' readings, or nft added what iptables does not know.

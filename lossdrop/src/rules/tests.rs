@@ -196,6 +196,15 @@ fn a_rule_that_came_meanwhile_is_a_candidate_but_not_sure() {
 }
 
 #[test]
+fn a_counter_of_a_chain_that_was_not_read_before_proves_nothing() {
+    let counted = ruleset("accept", &rule("input", 1, &format!(r#"{{"counter": {{"packets": 7}}}},{DROP}"#)));
+    let delta = |before: &Ruleset| Comparison::new(before, &counted).candidates(&INPUT, &syn(1))[0].delta;
+    assert_eq!(delta(&Ruleset::default()), None);
+    assert_eq!(delta(&ruleset("accept", "")), Some(7));
+    assert_eq!(delta(&counted), Some(0));
+}
+
+#[test]
 fn a_mark_that_rules_set_is_not_known() {
     let marked = r#"{"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": 5}},{"drop": null}"#;
     let set = r#"{"mangle": {"key": {"meta": {"key": "mark"}}, "value": 5}}"#;
