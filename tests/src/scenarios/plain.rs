@@ -84,7 +84,7 @@ pub enum Traffic {
     Udp { from: &'static str, to: &'static str, count: u64, payload: usize },
     /// Small datagrams, each from a port of its own.
     UdpFromPorts { from: &'static str, to: &'static str, count: u64 },
-    /// IPv4 datagrams with DF from a raw socket, which heeds no path MTU.
+    /// IPv4 datagrams with DF from a raw socket; none too big for a path MTU that the kernel knows, if it looks.
     UdpDf { from: &'static str, src: Ipv4Addr, to: SocketAddrV4, count: u64, payload: usize },
     /// Raw SYNs, each from a port of its own.
     Syn { from: &'static str, src: Ipv4Addr, to: SocketAddrV4, count: u16 },

@@ -1,10 +1,12 @@
 //! Packets that no ordinary socket would send: one call, one packet each, no retransmission.
 
+use std::iter;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
@@ -32,12 +34,17 @@ pub fn tcp_ack(ns: &Netns, src: Ipv4Addr, ports: Range<u16>, dst: SocketAddrV4) 
     send_v4(ns, *dst.ip(), packets)
 }
 
-/// Sends `count` datagrams with DF, whatever the path MTU that the kernel knows; their number.
+/// Sends `count` datagrams with DF; returns how many left. Some kernels refuse those above the path MTU that they have
+/// learnt, others do not look at it.
 ///
 /// # Errors
-/// When a packet is refused: one too big for the device, for instance.
+/// When a packet is refused for another reason.
 pub fn udp_df(ns: &Netns, src: SocketAddrV4, dst: SocketAddrV4, count: u64, payload: usize) -> Result<u64> {
-    send_v4(ns, *dst.ip(), (0..count).map(|_| packet::udp_v4_df(src, dst, payload)))
+    let send = |_| match send_v4(ns, *dst.ip(), iter::once(packet::udp_v4_df(src, dst, payload))) {
+        Err(error) if error.downcast_ref() == Some(&Errno::EMSGSIZE) => Ok(0),
+        sent => sent,
+    };
+    (0..count).map(send).sum()
 }
 
 /// Sends `count` echo requests; returns their number. The replies meet no socket.
