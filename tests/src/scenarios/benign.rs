@@ -1,5 +1,8 @@
 //! Drops of healthy hosts, which are no finding at all; and two causes at once.
 
+use std::net::SocketAddrV4;
+
+use super::pair::{CLIENT_V4, SERVER_V4};
 use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use super::special::Special;
 use super::stage::Stage;
@@ -9,7 +12,7 @@ use crate::need::Need;
 use crate::scenario::{Noise, Scenario};
 use crate::traffic::Odd;
 
-pub(super) const ALL: &[Scenario] = &[GROUPS, OTHER_HOST, UNREAD, LOCAL, TWO_CAUSES];
+pub(super) const ALL: &[Scenario] = &[GROUPS, OTHER_HOST, LATE, NO_IPV6, LOCAL, TWO_CAUSES];
 
 const fn odd(odd: Odd) -> Volley {
     Volley::harmless(Traffic::Special { from: "client", what: Special::Odd { to: "server", odd, count: 4 } })
@@ -54,45 +57,35 @@ const OTHER_HOST: Scenario = Scenario {
     ..GROUPS
 };
 
-const UNREAD: Scenario = Scenario {
-    name: "benign-unread-data",
-    summary: "programs that end with data unread: a TCP server that closes after a word, a queue that goes with its device",
+const LATE: Scenario = Scenario {
+    name: "benign-late-segments",
+    summary: "TCP segments of connections that are no more, as they come after every restart",
     watch: "sudo lossdrop trace --port 5380 --all",
-    packets: "8 connections, 10.0.0.1 → 10.0.0.2:5380, whose 1000 bytes are never read",
-    needs: &[Need::Tool("perl")],
+    packets: "4 ACKs, 10.0.0.1 → 10.0.0.2:5380; each is answered with RST, which nobody waits for, either",
     setup: || {
         const PLAIN: Plain = Plain {
-            volleys: &[
-                Volley::harmless(Traffic::Shell {
-                    from: "server",
-                    line: r#"perl -MSocket -e 'socket(S, PF_INET, SOCK_STREAM, 0) or die $!;
-                        setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1) or die $!;
-                        bind(S, sockaddr_in(5380, inet_aton("10.0.0.2"))) && listen(S, 8) or die $!;
-                        fork or do {
-                            close STDOUT; close STDERR;
-                            for (1..8) { accept(A, S); recv(A, $word, 1, MSG_PEEK); close A }
-                        }'"#,
-                    count: 0,
-                }),
-                Volley::harmless(Traffic::Shell {
-                    from: "client",
-                    line: r#"perl -MSocket -e 'for (1..8) {
-                            socket(S, PF_INET, SOCK_STREAM, 0) or die $!;
-                            connect(S, sockaddr_in(5380, inet_aton("10.0.0.2"))) or die $!;
-                            send(S, "*" x 1000, 0); recv(S, $word, 1, 0); close S;
-                        }'"#,
-                    count: 8,
-                }),
-            ],
-            noise: &[Noise {
-                symbols: &[
-                    "tcp_v4_rcv",
-                    "sk_stream_kill_queues",
-                    "tcp_rcv_state_process",
-                    "tcp_validate_incoming",
-                ],
-                why: "the end of connections whose data was not read",
-            }],
+            volleys: &[Volley::harmless(Traffic::Ack {
+                from: "client",
+                src: CLIENT_V4,
+                to: SocketAddrV4::new(SERVER_V4, 5380),
+                count: 4,
+            })],
+            noise: &[Noise { symbols: &["tcp_v4_rcv"], why: "segments without a connection" }],
+            ..Plain::PAIR
+        };
+        PLAIN.lab()
+    },
+    ..GROUPS
+};
+
+const NO_IPV6: Scenario = Scenario {
+    name: "benign-ipv6-disabled",
+    summary: "IPv6 frames to a host that has IPv6 switched off",
+    packets: "4 UDP datagrams to fd00::2 and 4 to a group, from fd00::1",
+    setup: || {
+        const PLAIN: Plain = Plain {
+            volleys: &[odd(Odd::UdpChecksumV6), odd(Odd::GroupV6)],
+            noise: &[Noise { symbols: &["ip6_rcv_core"], why: "IPv6 is switched off" }],
             ..Plain::PAIR
         };
         PLAIN.lab()

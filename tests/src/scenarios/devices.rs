@@ -9,6 +9,7 @@ use crate::scenario::Scenario;
 
 pub(super) const ALL: &[Scenario] = &[
     BRIDGE_NO_PORT,
+    BRIDGE_EMPTY,
     BRIDGE_ISOLATED,
     BRIDGE_STP,
     FAR_END_DOWN,
@@ -62,6 +63,42 @@ const BRIDGE_NO_PORT: Scenario = Scenario {
         };
         PLAIN.lab()
     },
+};
+
+const BRIDGE_EMPTY: Scenario = Scenario {
+    name: "bridge-empty",
+    summary: "a bridge without any port, and its own host sends into it",
+    packets: "4 UDP datagrams, 10.3.0.1 → 10.3.0.2:5340",
+    findings: &[Finding {
+        netns: "client",
+        culprit: &["br0"],
+        fix: Fix::None("which device belongs into the bridge, only its owner knows"),
+        ..FOUND
+    }],
+    setup: || {
+        const PLAIN: Plain = Plain {
+            setup: &[
+                ("client", "ip link add br0 type bridge && ip link set br0 up"),
+                ("client", "ip addr add 10.3.0.1/24 dev br0"),
+                ("client", "ip neigh add 10.3.0.2 lladdr 02:00:00:00:00:02 nud permanent dev br0"),
+            ],
+            volleys: &[Volley {
+                traffic: Traffic::udp("10.3.0.2:5340", 4),
+                lost: &[Lost {
+                    symbols: &["br_dev_xmit", "br_flood"],
+                    netns: Some("client"),
+                    iface: Some("br0"),
+                    src: "10.3.0.1",
+                    dst: "10.3.0.2:5340",
+                    counted: ("client", Counter::Nstat("UdpOutDatagrams")),
+                    ..LOST
+                }],
+            }],
+            ..Plain::PAIR
+        };
+        PLAIN.lab()
+    },
+    ..BRIDGE_NO_PORT
 };
 
 const BRIDGE_ISOLATED: Scenario = Scenario {

@@ -70,7 +70,7 @@ const RCVBUF_V6: Scenario = Scenario {
             noise: &[UNREAD],
             ..Plain::PAIR
         };
-        Held::new(&PLAIN)
+        Held::over(&PLAIN)
     },
 };
 
@@ -110,7 +110,7 @@ const FILTER: Scenario = Scenario {
             }],
             ..Plain::PAIR
         };
-        Held::new(&PLAIN)
+        Held::over(&PLAIN)
     },
     ..RCVBUF_V6
 };
@@ -276,7 +276,7 @@ struct Held {
 }
 
 impl Held {
-    fn new(plain: &Plain) -> Result<Box<dyn Lab>> {
+    fn over(plain: &Plain) -> Result<Box<dyn Lab>> {
         let lab = plain.lab()?;
         let name = lab.netns("server")?.name().to_owned();
         let listed = output(Command::new("ip").args(["netns", "pids", &name]))?;
