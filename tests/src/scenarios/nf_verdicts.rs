@@ -140,13 +140,13 @@ const INVALID_NFT: Scenario = Scenario {
         const {
             Plain {
                 setup: &[
-                    ("server", STRICT),
                     (
                         "server",
                         "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input ct state invalid counter drop'",
+                         add chain inet lab input { type filter hook input priority 0; }; \
+                         add rule inet lab input ct state invalid counter drop'",
                     ),
+                    ("server", STRICT),
                 ],
                 volleys: &[Volley {
                     traffic: Traffic::Ack {
@@ -184,8 +184,8 @@ const INVALID_IPTABLES: Scenario = Scenario {
         const {
             Plain {
                 setup: &[
-                    ("server", STRICT),
                     ("server", "iptables -A INPUT -m conntrack --ctstate INVALID -j DROP"),
+                    ("server", STRICT),
                 ],
                 volleys: &[Volley {
                     traffic: Traffic::Ack {
@@ -324,5 +324,5 @@ const REJECT_RESET: Scenario = Scenario {
     },
 };
 
-/// Without it a bare ACK opens a connection in the eyes of the kernel.
+/// Without it a bare ACK opens a connection in the eyes of the kernel. The first rule on connections brings the setting.
 const STRICT: &str = "sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0";
