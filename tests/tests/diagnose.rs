@@ -31,7 +31,11 @@ fn every_scenario_is_diagnosed_exactly_and_its_fix_ends_the_drops() {
                 while let Some(scenario) = lock(&waiting).pop_front() {
                     let start = Instant::now();
                     match diagnose_if_possible(scenario) {
-                        Ok(true) => lock(&done).push(format!("{:.1} s {}", start.elapsed().as_secs_f64(), scenario.name)),
+                        Ok(true) => lock(&done).push(format!(
+                            "{:.1} s {}",
+                            start.elapsed().as_secs_f64(),
+                            scenario.name
+                        )),
                         Ok(false) => {}
                         Err(error) => lock(&failures).push(format!("{}: {error:#}", scenario.name)),
                     }
@@ -72,7 +76,8 @@ fn is_diagnosed(scenario: &Scenario) -> Result<()> {
         complaint()
     );
     for expected in scenario.findings {
-        let matching: Vec<&Value> = found.iter().filter(|finding| is_meant(expected, finding, &*lab)).collect();
+        let matching: Vec<&Value> =
+            found.iter().filter(|finding| is_meant(expected, finding, &*lab)).collect();
         ensure!(matching.len() == 1, "{} findings like {expected:?}\n{}", matching.len(), complaint());
         check(expected, matching[0], &shot).with_context(complaint)?;
     }
@@ -81,15 +86,20 @@ fn is_diagnosed(scenario: &Scenario) -> Result<()> {
 
 /// Runs a diagnosis around `traffic`, checks its form, its books and its exit code.
 fn diagnose<T>(lab: &mut dyn Lab, traffic: impl FnOnce(&mut dyn Lab) -> Result<T>) -> Result<(T, Value)> {
-    let running = Lossdrop::launch(&mut diagnose_command(&lab.namespaces(), &["--json", "--duration", "2m"])?)?;
+    let running =
+        Lossdrop::launch(&mut diagnose_command(&lab.namespaces(), &["--json", "--duration", "2m"])?)?;
     let sent = traffic(lab)?;
     let output = running.stop()?;
     let diagnosis = said(&output)?;
-    let worst = list(&diagnosis, "findings").iter().any(|finding| {
-        finding["severity"] == "capacity" || finding["severity"] == "fault"
-    });
+    let worst = list(&diagnosis, "findings")
+        .iter()
+        .any(|finding| finding["severity"] == "capacity" || finding["severity"] == "fault");
     let wanted = if worst { 3 } else { 0 };
-    ensure!(output.status.code() == Some(wanted), "ended with {}, {wanted} is due: {diagnosis}", output.status);
+    ensure!(
+        output.status.code() == Some(wanted),
+        "ended with {}, {wanted} is due: {diagnosis}",
+        output.status
+    );
     balances(&diagnosis)?;
     Ok((sent, diagnosis))
 }
@@ -157,7 +167,10 @@ fn check(expected: &Finding, finding: &Value, shot: &Shot) -> Result<()> {
     for (name, number) in expected.numbers {
         ensure!(finding["numbers"][name] == *number, "{name} is {}, not {number}", finding["numbers"][name]);
     }
-    ensure!(!text(&finding["title"]).is_empty() && text(&finding["explanation"]).len() > 40, "no explanation");
+    ensure!(
+        !text(&finding["title"]).is_empty() && text(&finding["explanation"]).len() > 40,
+        "no explanation"
+    );
     for fix in list(finding, "fixes") {
         ensure!(!text(&fix["command"]).is_empty() && !text(&fix["effect"]).is_empty(), "half a fix: {fix}");
     }
@@ -177,7 +190,8 @@ fn is_fixed(scenario: &Scenario, lab: &mut dyn Lab, found: &[Value]) -> Result<(
             Fix::Nth(number) => number,
             Fix::None(_) => continue,
         };
-        let finding = found.iter().find(|finding| is_meant(expected, finding, lab)).context("it was there")?;
+        let finding =
+            found.iter().find(|finding| is_meant(expected, finding, lab)).context("it was there")?;
         let command = text(&finding["fixes"][number]["command"]);
         ensure!(!command.is_empty(), "no fix {number} for {}: {}", expected.kind, finding["fixes"]);
         let typed = Command::new("sh").args(["-c", command]).output()?;
@@ -216,8 +230,7 @@ fn shortened(diagnosis: &Value) -> String {
 fn it_ends_after_its_duration_and_finds_nothing_where_nothing_is() -> Result<()> {
     let netns = lossdrop_lab::Netns::new("idle")?;
     let limit = Duration::from_secs(60);
-    let running =
-        Lossdrop::spawn(&mut diagnose_command(&[&netns], &["--json", "--duration", "200ms"])?)?;
+    let running = Lossdrop::spawn(&mut diagnose_command(&[&netns], &["--json", "--duration", "200ms"])?)?;
     let output = running.finish(limit)?;
     ensure!(output.status.success(), "{output}");
     let diagnosis = said(&output)?;

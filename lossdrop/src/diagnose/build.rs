@@ -60,11 +60,8 @@ pub fn diagnosis(evidence: Evidence) -> Diagnosis {
             (finding(&group, &suspect, &context), parts)
         })
         .collect();
-    let traced = |kind: &Kind, netns: u32| {
-        let of_kind = findings.iter().flat_map(|(_, parts)| parts);
-        of_kind.filter(|part| part.kind == kind && part.netns == netns).map(|part| part.count).sum()
-    };
-    let untraced: Vec<_> = untraced::findings(&context, traced)
+    let traced: Vec<Part> = findings.iter().flat_map(|(_, parts)| parts.clone()).collect();
+    let untraced: Vec<_> = untraced::findings(&context, &traced)
         .into_iter()
         .map(|(finding, part)| (finding, vec![part]))
         .collect();

@@ -1,7 +1,7 @@
 //! From events to groups, while the run lasts; names are looked up meanwhile, since sockets and processes may be gone
 //! when it is over.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use log::warn;
 use lossdrop_common::DropKey;
@@ -15,6 +15,7 @@ use crate::{
     judge::{Seen, judge},
     knowledge::{Class, Kind, Severity, kinds},
     output::packet,
+    owners,
     resolve::Resolver,
     source::Batch,
     trace::clock_offset_ns,
@@ -111,8 +112,32 @@ impl Collector {
         self.groups.len() - 1
     }
 
+    /// Looks once more for the owners of groups that have none: the first look-up may have come too late for the few
+    /// drops of a group.
+    fn find_late_owners(&mut self) {
+        let unowned = |group: &&mut Group| group.samples.iter().all(|sample| sample.owner.is_none());
+        let inodes: HashSet<u64> = self
+            .groups
+            .iter_mut()
+            .filter(unowned)
+            .filter_map(|group| {
+                group.find(|sample| Some(sample.event.socket_ino).filter(|inode| *inode != 0))
+            })
+            .collect();
+        if inodes.is_empty() {
+            return;
+        }
+        let owners = owners::find(&inodes);
+        for sample in self.groups.iter_mut().flat_map(|group| &mut group.samples) {
+            if sample.owner.is_none() {
+                sample.owner = owners.get(&sample.event.socket_ino).cloned();
+            }
+        }
+    }
+
     /// Shares the kernel's exact counts out among the groups.
     pub fn finish(mut self, counters: &Counters) -> Collected {
+        self.find_late_owners();
         for (key, row) in &counters.rows {
             let shares = self.shares.remove(key).unwrap_or_default();
             if shares.is_empty() {

@@ -8,7 +8,9 @@ use std::{
 
 use super::place::Places;
 use crate::{
-    machine::{self, Attached, Link, Listener, Machine, Moved, NetState, Query, Route, UdpSocket},
+    machine::{
+        self, Attached, Link, Listener, Machine, Moved, NetState, Query, Route, UdpSocket, XfrmPolicy,
+    },
     owners::Owner,
     rules::Ruleset,
 };
@@ -102,6 +104,12 @@ impl Context {
     pub fn attached(&self, netns: u32, ifindex: u32) -> Option<Attached> {
         let path = self.places.path(netns).filter(|_| self.has_time())?;
         machine::attached(path, ifindex, ONE_ANSWER).ok()
+    }
+
+    /// The IPsec policies of the namespace; none where they can't be read.
+    pub fn xfrm_policies(&self, netns: u32) -> Vec<XfrmPolicy> {
+        let path = self.places.path(netns).filter(|_| self.has_time());
+        path.and_then(|path| machine::xfrm_policies(path, ONE_ANSWER).ok()).unwrap_or_default()
     }
 
     /// The UDP socket that a datagram to this address finds.

@@ -107,7 +107,13 @@ static COUNTERS: &[Known] = counters! {
         MEMORY_PROTOCOL MALFORMED_LENGTH];
     Protocol "Udp6InErrors" Netns l3 Ipv6 l4 IPPROTO_UDP: [SOCKET_RCVBUF SOCKET_FILTER BPF_CGROUP_INGRESS CHECKSUM_UDP
         MEMORY_PROTOCOL MALFORMED_LENGTH];
+    Protocol "UdpSndbufErrors" Netns l3 Ipv4 l4 IPPROTO_UDP: [MTU_VETH_PEER DEVICE_DOWN QUEUE_QDISC_LIMIT
+        QUEUE_QDISC_AQM QUEUE_QDISC_OVERSIZE QUEUE_NETEM QUEUE_DEVICE_DOWN QUEUE_TUN_RING BPF_TC_EGRESS NETFILTER_RULE
+        NETFILTER_POLICY];
     Protocol "UdpSndbufErrors" Netns: [SOCKET_SEND_BUFFER];
+    Protocol "Udp6SndbufErrors" Netns l3 Ipv6 l4 IPPROTO_UDP: [MTU_VETH_PEER DEVICE_DOWN QUEUE_QDISC_LIMIT
+        QUEUE_QDISC_AQM QUEUE_QDISC_OVERSIZE QUEUE_NETEM QUEUE_DEVICE_DOWN QUEUE_TUN_RING BPF_TC_EGRESS NETFILTER_RULE
+        NETFILTER_POLICY];
     Protocol "Udp6SndbufErrors" Netns: [SOCKET_SEND_BUFFER];
     Protocol "TcpInCsumErrors" Netns l4 IPPROTO_TCP: [CHECKSUM_TCP];
     Protocol "TcpInErrs" Netns l4 IPPROTO_TCP: [CHECKSUM_TCP MALFORMED_LENGTH MALFORMED_HEADER];
@@ -137,9 +143,11 @@ static COUNTERS: &[Known] = counters! {
     Protocol "IpInDiscards" Netns l3 Ipv4: [MEMORY_ALLOCATION];
     Protocol "Ip6InDiscards" Netns l3 Ipv6: [MEMORY_ALLOCATION ROUTING_IPV6_DISABLED];
     Protocol "IpOutDiscards" Netns l3 Ipv4: [NETFILTER_DROP NETFILTER_RULE NETFILTER_POLICY NETFILTER_REJECT MEMORY_ALLOCATION
-        NEIGHBOUR_TABLE_FULL];
+        NEIGHBOUR_TABLE_FULL BPF_CGROUP_EGRESS BPF_TC_EGRESS MTU_VETH_PEER QUEUE_QDISC_LIMIT QUEUE_QDISC_OVERSIZE
+        QUEUE_QDISC_AQM QUEUE_NETEM QUEUE_DEVICE_DOWN];
     Protocol "Ip6OutDiscards" Netns l3 Ipv6: [NETFILTER_DROP NETFILTER_RULE NETFILTER_POLICY NETFILTER_REJECT
-        MEMORY_ALLOCATION];
+        MEMORY_ALLOCATION BPF_CGROUP_EGRESS BPF_TC_EGRESS MTU_VETH_PEER QUEUE_QDISC_LIMIT QUEUE_QDISC_OVERSIZE QUEUE_QDISC_AQM
+        QUEUE_NETEM QUEUE_DEVICE_DOWN];
     Protocol "IpInUnknownProtos" Netns l3 Ipv4: [SOCKET_PROTOCOL];
     Protocol "Ip6InUnknownProtos" Netns l3 Ipv6: [SOCKET_PROTOCOL];
     Protocol "TcpExtListenOverflows" Netns: [SOCKET_ACCEPT_QUEUE];
@@ -306,7 +314,7 @@ mod tests {
     fn no_counter_is_listed_twice_for_the_same_place() {
         let mut seen = std::collections::HashSet::new();
         for known in COUNTERS {
-            let place = format!("{:?} {} {:?}", known.of, known.name, known.place);
+            let place = format!("{:?} {} {:?} {:?}", known.of, known.name, known.place, known.l3);
             assert!(seen.insert(place), "{} is listed twice", known.name);
         }
     }

@@ -13,6 +13,7 @@ mod queue;
 mod routing;
 mod socket;
 mod tunnel;
+mod xfrm;
 
 pub(super) use netfilter::frees_in_nft;
 pub(super) use socket::{process, socket_name};
@@ -158,11 +159,11 @@ pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)
         Class::Neighbour => one(group, neighbour::suspect),
         Class::Bpf => one(group, bpf::suspect),
         Class::Tunnel => one(group, tunnel::suspect),
+        Class::Xfrm => one(group, xfrm::suspect),
         Class::Device => one(group, device::suspect),
         Class::Tcp
         | Class::Checksum
         | Class::Malformed
-        | Class::Xfrm
         | Class::Memory
         | Class::Housekeeping
         | Class::Unknown => one(group, other::suspect),

@@ -1,6 +1,9 @@
 //! Losses that never reach `skb:kfree_skb`: the kernel's counters alone tell of them.
 
-use lossdrop_common::{DropKey, parse::IPPROTO_TCP};
+use lossdrop_common::{
+    DropKey,
+    parse::{IPPROTO_TCP, IPPROTO_UDP},
+};
 
 use super::{
     context::Context,
@@ -9,7 +12,7 @@ use super::{
     suspects::{Story, process, socket_name},
 };
 use crate::{
-    knowledge::{Confidence, Kind, kinds},
+    knowledge::{Class, Confidence, Kind, kinds},
     machine::{Listener, Scope},
 };
 
@@ -26,13 +29,16 @@ const ERRORS: [&str; 7] = [
     "tx_window_errors",
 ];
 
-/// The findings that counters alone tell of. `traced` says how many traced drops of a kind there were in a namespace.
-pub fn findings(context: &Context, traced: impl Fn(&Kind, u32) -> u64) -> Vec<(Finding, Part)> {
+/// The findings that counters alone tell of, beyond what the traced drops of the findings account for.
+pub fn findings(context: &Context, traced: &[Part]) -> Vec<(Finding, Part)> {
     let mut findings = Vec::new();
     for netns in context.after.netns.keys().copied() {
         let overflows = moved(context, netns, "TcpExtListenOverflows");
         let refused = moved(context, netns, "TcpExtTCPReqQFullDrop");
-        let lost = overflows.saturating_sub(traced(&kinds::SOCKET_ACCEPT_QUEUE, netns));
+        let count = |fits: &dyn Fn(&Part) -> bool| -> u64 {
+            traced.iter().filter(|part| part.key.netns == netns && fits(part)).map(|part| part.count).sum()
+        };
+        let lost = overflows.saturating_sub(count(&|part| part.kind == &kinds::SOCKET_ACCEPT_QUEUE));
         if lost > 0 {
             findings.push(accept_queue(netns, lost, context));
         }
@@ -40,6 +46,9 @@ pub fn findings(context: &Context, traced: impl Fn(&Kind, u32) -> u64) -> Vec<(F
             findings.push(syn_queue(netns, refused, context));
         }
         let unsent = moved(context, netns, "UdpSndbufErrors") + moved(context, netns, "Udp6SndbufErrors");
+        // A datagram that dies on its way out is counted there, too, if its sender asked to be told of errors.
+        let on_the_way = count(&|part| part.key.l4 == IPPROTO_UDP && part.kind.class != Class::Socket);
+        let unsent = unsent.saturating_sub(on_the_way);
         if unsent > 0 {
             findings.push(send_buffer(netns, unsent, context));
         }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     mem::size_of,
-    os::fd::{AsRawFd as _, BorrowedFd},
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_prog_info};
@@ -51,6 +51,17 @@ pub fn lift_memlock_limit() {
     if let Err(errno) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
         debug!("RLIMIT_MEMLOCK stays as it is: {errno}");
     }
+}
+
+/// A netlink socket; nix knows only some of the protocols.
+pub fn netlink_socket(protocol: libc::c_int) -> std::io::Result<OwnedFd> {
+    // SAFETY: socket takes three integers and touches no memory of ours.
+    let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol) };
+    if fd < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Whether a file is a network namespace (`ioctl_ns(2)`, since 4.11).

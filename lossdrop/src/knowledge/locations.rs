@@ -319,6 +319,9 @@ pub static LOCATIONS: &[Location] = locations! {
         "the device was taken down with packets in its queues";
 
     // Routing and addresses.
+    (ip_rcv_core ip6_rcv_core) for IP_INHDR:
+        MALFORMED_HEADER,
+        "the IP header is invalid: its version, length or options";
     (ip_rcv_core ip6_rcv_core) for OTHERHOST if FOREIGN_VLAN:
         DEVICE_FOREIGN_VLAN,
         "the frame carries the tag of a VLAN that has no device here";

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,7 @@ use super::{
     qdiscs::{self, Counters, counters_in, handle},
     take::within,
 };
-use crate::kernel::programs::{self, CgroupPrograms, Program};
+use crate::kernel::programs::{self, Program};
 
 /// Everything on one device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,13 +82,10 @@ pub fn attached(netns: &Path, index: u32, limit: Duration) -> io::Result<Attache
     within(netns, limit, move |deadline| read(index, deadline))?
 }
 
-/// The BPF programs that see the packets of a process's sockets.
-pub fn cgroup_programs(pid: u32) -> io::Result<CgroupPrograms> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
-    let cgroup = unified_cgroup(&text).ok_or(io::ErrorKind::NotFound)?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let root = unified_mount(&mounts).ok_or(io::ErrorKind::NotFound)?;
-    programs::cgroup(&Path::new(root).join(cgroup))
+/// Where the unified hierarchy of cgroups is; `None` where there is none.
+pub fn cgroup_root() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    unified_mount(&mounts).map(PathBuf::from)
 }
 
 /// Where `/proc/self/mountinfo` says that the unified hierarchy is: the kind of file system is behind the dash.
@@ -97,11 +94,6 @@ fn unified_mount(mounts: &str) -> Option<&str> {
         let (mount, source) = line.split_once(" - ")?;
         source.starts_with("cgroup2 ").then(|| mount.split(' ').nth(4)).flatten()
     })
-}
-
-/// The path of the unified hierarchy's cgroup in a `/proc/PID/cgroup`, without the leading slash.
-fn unified_cgroup(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| line.strip_prefix("0::/"))
 }
 
 fn read(index: u32, deadline: Instant) -> io::Result<Attached> {
@@ -256,16 +248,11 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_in_one_cgroup_of_the_unified_hierarchy() {
-        assert_eq!(
-            unified_cgroup("12:pids:/x\n0::/system.slice/a.service\n"),
-            Some("system.slice/a.service")
-        );
-        assert_eq!(unified_cgroup("12:pids:/x\n"), None);
+    fn the_unified_hierarchy_is_where_its_file_system_is_mounted() {
         let mounts = "28 24 0:25 / /sys/fs/cgroup/cpu rw shared:9 - cgroup none rw,cpu\n\
                       29 24 0:26 / /sys/fs/cgroup rw,nosuid shared:10 - cgroup2 cgroup2 rw\n";
         assert_eq!(unified_mount(mounts), Some("/sys/fs/cgroup"));
-        assert!(cgroup_programs(0).is_err());
+        assert_eq!(unified_mount("28 24 0:25 / /sys/fs/cgroup/cpu rw shared:9 - cgroup none rw,cpu\n"), None);
     }
 
     #[test]

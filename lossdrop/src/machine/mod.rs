@@ -16,11 +16,12 @@ mod sockets;
 mod softnet;
 mod sysctl;
 mod take;
+mod xfrm;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use addresses::Address;
-pub use attached::{Action, Attached, Filter, Hook, attached, cgroup_programs};
+pub use attached::{Action, Attached, Filter, Hook, attached, cgroup_root};
 pub use conntrack::Conntrack;
 pub use delta::{Moved, Scope, delta};
 pub use links::{BridgePort, Link, Peer, Xdp};
@@ -31,6 +32,7 @@ pub use routes::{Query, Route, RouteKind, reverse_path, route};
 pub use sockets::{Listener, UdpSocket};
 pub use softnet::Softnet;
 pub use sysctl::sysctl;
+pub use xfrm::{Direction, XfrmPolicy, xfrm_policies};
 
 pub use crate::kernel::programs::{CgroupPrograms, Program};
 

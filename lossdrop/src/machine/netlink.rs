@@ -9,12 +9,11 @@ use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST, NetlinkBuffer, NlasIterator,
 };
 use nix::sys::{
-    socket::{
-        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, setsockopt,
-        socket, sockopt::ReceiveTimeout,
-    },
+    socket::{MsgFlags, NetlinkAddr, recv, sendto, setsockopt, sockopt::ReceiveTimeout},
     time::TimeVal,
 };
+
+use crate::kernel::sys::netlink_socket;
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -25,15 +24,24 @@ const ATTEMPTS: usize = 3;
 /// More than the kernel puts into one datagram of a dump (32 KiB).
 const ROOM: usize = 64 << 10;
 
+/// Whom a request is for.
+#[derive(Clone, Copy, Debug)]
+#[repr(i32)]
+pub(crate) enum Protocol {
+    Route = libc::NETLINK_ROUTE,
+    SockDiag = libc::NETLINK_SOCK_DIAG,
+    Xfrm = libc::NETLINK_XFRM,
+}
+
 /// All objects of a kind: `body` is the family's header with attributes, `kind` an `RTM_GET…`. Each answer without its
 /// netlink header.
 pub(crate) fn dump(kind: u16, body: &[u8], deadline: Instant) -> io::Result<Vec<Vec<u8>>> {
-    dump_from(SockProtocol::NetlinkRoute, kind, body, deadline)
+    dump_from(Protocol::Route, kind, body, deadline)
 }
 
 /// As [`dump`], from another protocol than rtnetlink.
 pub(crate) fn dump_from(
-    protocol: SockProtocol,
+    protocol: Protocol,
     kind: u16,
     body: &[u8],
     deadline: Instant,
@@ -52,19 +60,19 @@ pub(crate) fn dump_from(
 
 /// One object.
 pub(crate) fn get(kind: u16, body: &[u8], deadline: Instant) -> io::Result<Vec<u8>> {
-    let (answers, _) = ask(SockProtocol::NetlinkRoute, kind, NLM_F_REQUEST, body, deadline)?;
+    let (answers, _) = ask(Protocol::Route, kind, NLM_F_REQUEST, body, deadline)?;
     answers.into_iter().next().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// The answers, and whether they are of one moment.
 fn ask(
-    protocol: SockProtocol,
+    protocol: Protocol,
     kind: u16,
     flags: u16,
     body: &[u8],
     deadline: Instant,
 ) -> io::Result<(Vec<Vec<u8>>, bool)> {
-    let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+    let socket = netlink_socket(protocol as libc::c_int)?;
     sendto(socket.as_raw_fd(), &request(kind, flags, body), &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     let mut answers = Answers { whole: true, ..Answers::default() };
     let mut room = vec![0; ROOM];

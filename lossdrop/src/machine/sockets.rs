@@ -6,9 +6,7 @@ use std::{
     time::Instant,
 };
 
-use nix::sys::socket::SockProtocol;
-
-use super::netlink::{Fields as _, attribute, dump_from};
+use super::netlink::{Fields as _, Protocol, attribute, dump_from};
 
 /// A TCP socket that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +54,7 @@ fn read(protocol: libc::c_int, states: u32, deadline: Instant) -> io::Result<Vec
     let mut answers = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
         let request = request(byte(family), byte(protocol), states);
-        answers.extend(dump_from(SockProtocol::NetlinkSockDiag, SOCK_DIAG_BY_FAMILY, &request, deadline)?);
+        answers.extend(dump_from(Protocol::SockDiag, SOCK_DIAG_BY_FAMILY, &request, deadline)?);
     }
     Ok(answers)
 }

@@ -7,7 +7,7 @@ use crate::{
     diagnose::{context::Context, finding::Culprit, group::Group},
     kernel::programs::{self, Program},
     knowledge::{Confidence, kinds},
-    machine::{Filter, Hook},
+    machine::{Filter, Hook, cgroup_root},
     owners::Owner,
 };
 
@@ -158,7 +158,7 @@ fn actions(filter: &Filter) -> String {
 
 /// A program that sees the packets of a process, and the cgroup that it is attached to: the topmost that has it.
 fn attached_to(owner: &Owner, egress: bool) -> Option<(Program, PathBuf)> {
-    let root = Path::new("/sys/fs/cgroup");
+    let root = cgroup_root()?;
     let effective = |path: &Path| {
         let attached = programs::cgroup(&root.join(path)).ok()?;
         Some(if egress { attached.egress } else { attached.ingress })
@@ -185,6 +185,8 @@ pub(super) fn cgroup(group: &Group, context: &Context) -> Suspect<'static> {
     let owner = group.find(|sample| sample.owner.clone());
     let found = owner.as_ref().and_then(|owner| attached_to(owner, egress));
     let Some((program, path)) = found else { return other::suspect(group, context) };
+    let directory = cgroup_root().unwrap_or_default().join(&path);
+    let directory = directory.display().to_string();
     let path = format!("/{}", path.display());
     let culprit = Culprit::new("program", format!("{} on cgroup {path}", called(&program)))
         .text(if egress { "cgroup egress" } else { "cgroup ingress" })
@@ -200,10 +202,7 @@ pub(super) fn cgroup(group: &Group, context: &Context) -> Suspect<'static> {
         Story::new(format!("the cgroup program {} refuses them", called(&program)), text)
             .number("id", program.id)
             .fix(
-                Some(format!(
-                    "bpftool cgroup detach /sys/fs/cgroup{path} cgroup_inet_{way} id {}",
-                    program.id
-                )),
+                Some(format!("bpftool cgroup detach {directory} cgroup_inet_{way} id {}", program.id)),
                 "takes the program off that cgroup, with all else that it does",
             )
             .look(Some("bpftool cgroup tree".to_owned()), "the programs of all cgroups")

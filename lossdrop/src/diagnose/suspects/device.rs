@@ -8,7 +8,7 @@ use crate::{
         group::{Group, Target},
     },
     judge::name,
-    knowledge::kinds,
+    knowledge::{Confidence, kinds},
     machine::Link,
 };
 
@@ -18,7 +18,10 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
         down(group, context)
     } else if kind == &kinds::DEVICE_FOREIGN_VLAN {
         foreign_vlan(group, context)
-    } else if kind == &kinds::DEVICE_BRIDGE_STP || kind == &kinds::DEVICE_BRIDGE_NO_PORT {
+    } else if kind == &kinds::DEVICE_BRIDGE_STP
+        || kind == &kinds::DEVICE_BRIDGE_NO_PORT
+        || kind == &kinds::DEVICE_BRIDGE_REFUSED
+    {
         bridge(group, context)
     } else {
         other::suspect(group, context)
@@ -122,6 +125,9 @@ fn foreign_vlan(group: &Group, context: &Context) -> Suspect<'static> {
 fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
     let Some(device) = other::device(group, context) else { return other::suspect(group, context) };
     let name = device.name.clone();
+    let port = context.link_named(group.key.netns, &name).and_then(|link| link.bridge_port);
+    let known = port.is_some_and(|port| port.isolated || port.state != "forwarding");
+    let confidence = if known { Confidence::Certain } else { group.verdict.confidence };
     Suspect::of(group, Some(device), move |group, context| {
         let netns = group.key.netns;
         let link = context.link_named(netns, &name);
@@ -141,6 +147,7 @@ fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
         }
         no_port(&name, link, group, context)
     })
+    .confidence(confidence)
 }
 
 fn no_port(name: &str, link: Option<&Link>, group: &Group, context: &Context) -> Story {

@@ -15,8 +15,8 @@ use crate::{
     judge::name,
     knowledge::{Confidence, Kind, Severity, kinds},
     rules::{
-        self, Blame, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place, Undecided,
-        Verdict, What, blame, delete_command,
+        self, Blame, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place,
+        Undecided, Verdict, What, blame, delete_command,
     },
 };
 

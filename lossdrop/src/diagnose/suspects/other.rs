@@ -17,11 +17,6 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
         Class::Memory => Some(Culprit::new("sysctl", memory_limit(group))),
         _ => device,
     };
-    let culprit = if group.verdict.kind == &kinds::XFRM_POLICY {
-        Some(Culprit::new("policy", "IPsec policy").text("ip xfrm policy"))
-    } else {
-        culprit
-    };
     Suspect::of(group, culprit, tell)
 }
 
