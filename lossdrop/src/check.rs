@@ -18,6 +18,7 @@ use crate::{
         facts::{BTF_DIR, release},
         load,
         offsets::Missing,
+        probes::Outcome,
         sys,
     },
     symbols::Symbols,
@@ -216,11 +217,13 @@ fn fields(what: &'static str, missing: &[Missing]) -> Fact {
 
 /// Attaches for a moment in each way.
 fn attach_facts(kernel: &KernelFacts) -> Vec<Fact> {
+    let fentry = load::try_fentry();
     let tried = |attach| {
         let options = Options {
             attach: Some(attach),
             stack: true,
             facts: true,
+            probes: fentry.is_ok(),
             keys: 1,
             ring_bytes: 4096,
             ..Options::default()
@@ -234,15 +237,36 @@ fn attach_facts(kernel: &KernelFacts) -> Vec<Fact> {
     };
     let (btf_ok, btf_detail) = outcome(tried(Attach::TpBtf));
     let (raw_ok, raw_detail) = outcome(tried(Attach::RawTracepoint));
-    let (fentry_ok, fentry_detail) = match load::try_fentry() {
+    let (fentry_ok, fentry_detail) = match &fentry {
         Ok(()) => (true, "loaded".to_owned()),
         Err(error) => (false, error.to_string()),
     };
     vec![
         fact("tp_btf", btf_ok, btf_detail, "speed: raw_tracepoint is used instead"),
         fact("raw_tracepoint", raw_ok, raw_detail, "the fallback for tp_btf"),
-        fact("fentry", fentry_ok, fentry_detail, "nothing yet: trace does not need it"),
+        fact("fentry", fentry_ok, fentry_detail, "the netfilter rule, chain or table behind a drop"),
+        probes(load::try_probes(kernel)),
     ]
+}
+
+/// The probes that the kernel allows, and why not the others.
+fn probes(outcomes: Result<Vec<Outcome>, Error>) -> Fact {
+    const LOST: &str = "what these functions tell of a drop by netfilter";
+    const WHAT: &str = "netfilter probes";
+    let outcomes = match outcomes {
+        Ok(outcomes) => outcomes,
+        Err(error) => return fact(WHAT, false, error.to_string(), LOST),
+    };
+    let mut told: Vec<String> = outcomes
+        .iter()
+        .map(|Outcome { function, refused }| match refused {
+            None => (*function).to_owned(),
+            Some(why) => format!("not {function} ({why})"),
+        })
+        .collect();
+    told.dedup();
+    let detail = if told.is_empty() { "no netfilter here".to_owned() } else { told.join(", ") };
+    fact(WHAT, outcomes.iter().all(|outcome| outcome.refused.is_none()), detail, LOST)
 }
 
 fn symbols() -> Fact {
@@ -367,6 +391,22 @@ mod tests {
     }
 
     #[test]
+    fn probes_are_told_each_by_its_function() {
+        let outcome =
+            |function, refused: Option<&str>| Outcome { function, refused: refused.map(str::to_owned) };
+        let told = |outcomes| {
+            let fact = probes(Ok(outcomes));
+            (fact.ok, fact.detail)
+        };
+        let all = vec![outcome("nft_do_chain", None), outcome("nft_do_chain", None)];
+        assert_eq!(told(all), (true, "nft_do_chain".to_owned()));
+        let some = vec![outcome("nf_hook_slow", None), outcome("ipt_do_table", Some("no"))];
+        assert_eq!(told(some), (false, "nf_hook_slow, not ipt_do_table (no)".to_owned()));
+        assert_eq!(told(vec![]), (true, "no netfilter here".to_owned()));
+        assert!(!probes(Err(Error::Cpus)).ok);
+    }
+
+    #[test]
     fn a_kernel_without_reasons_or_fields_says_so() {
         let facts = KernelFacts {
             release: "5.10".to_owned(),
@@ -377,6 +417,7 @@ mod tests {
             fact_offsets: lossdrop_common::FactOffsets::NONE,
             missing_facts: vec![],
             reasons: Reasons::default(),
+            probes: vec![],
         };
         let told: Vec<(&str, bool, String)> =
             kernel_facts(&facts).into_iter().map(|fact| (fact.what, fact.ok, fact.detail)).collect();

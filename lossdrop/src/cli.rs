@@ -73,6 +73,9 @@ pub struct TraceArgs {
     /// How to attach to the kernel; by default, the best that it allows
     #[arg(long, value_name = "HOW", help_heading = "Tuning")]
     pub attach: Option<AttachArg>,
+    /// Do without the optional probes in netfilter, which every packet passes
+    #[arg(long, help_heading = "Tuning")]
+    pub no_probes: bool,
     // Last: its heading would hold for what follows.
     #[command(flatten)]
     pub filter: FilterArgs,

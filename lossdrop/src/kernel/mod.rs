@@ -6,6 +6,7 @@ pub mod fact_offsets;
 pub mod facts;
 pub mod load;
 pub mod offsets;
+pub mod probes;
 pub mod reasons;
 pub mod ring;
 pub mod sys;
