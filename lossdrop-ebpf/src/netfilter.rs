@@ -116,6 +116,8 @@ fn nft(facts: &mut NetfilterFacts, base: *const u8, expr: *const u8) {
     let mut chain = base;
     if !expr.is_null() {
         let own = chain_of(expr);
+        // Where the kernel does not tell the rule's chain, it may be the base chain itself.
+        let own = if own.is_null() { base } else { own };
         let handle = handle(own, expr);
         if handle != 0 {
             chain = own;

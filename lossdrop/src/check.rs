@@ -1,6 +1,7 @@
 //! `lossdrop check`, and the part of it that every command which loads something begins with.
 
 use std::{
+    collections::BTreeMap,
     io::{Write as _, stdout},
     path::Path,
     process::ExitCode,
@@ -257,15 +258,22 @@ fn probes(outcomes: Result<Vec<Outcome>, Error>) -> Fact {
         Ok(outcomes) => outcomes,
         Err(error) => return fact(WHAT, false, error.to_string(), LOST),
     };
-    let mut told: Vec<String> = outcomes
+    let mut by_reason: BTreeMap<Option<String>, Vec<&str>> = BTreeMap::new();
+    for Outcome { function, refused } in &outcomes {
+        let functions = by_reason.entry(refused.clone()).or_default();
+        // Some have a probe at their entry and one at their exit.
+        if functions.last() != Some(function) {
+            functions.push(function);
+        }
+    }
+    let told: Vec<String> = by_reason
         .iter()
-        .map(|Outcome { function, refused }| match refused {
-            None => (*function).to_owned(),
-            Some(why) => format!("not {function} ({why})"),
+        .map(|(refused, functions)| match refused {
+            None => functions.join(", "),
+            Some(why) => format!("not {} ({why})", functions.join(", ")),
         })
         .collect();
-    told.dedup();
-    let detail = if told.is_empty() { "no netfilter here".to_owned() } else { told.join(", ") };
+    let detail = if told.is_empty() { "no netfilter here".to_owned() } else { told.join("; ") };
     fact(WHAT, outcomes.iter().all(|outcome| outcome.refused.is_none()), detail, LOST)
 }
 
@@ -401,7 +409,7 @@ mod tests {
         let all = vec![outcome("nft_do_chain", None), outcome("nft_do_chain", None)];
         assert_eq!(told(all), (true, "nft_do_chain".to_owned()));
         let some = vec![outcome("nf_hook_slow", None), outcome("ipt_do_table", Some("no"))];
-        assert_eq!(told(some), (false, "nf_hook_slow, not ipt_do_table (no)".to_owned()));
+        assert_eq!(told(some), (false, "nf_hook_slow; not ipt_do_table (no)".to_owned()));
         assert_eq!(told(vec![]), (true, "no netfilter here".to_owned()));
         assert!(!probes(Err(Error::Cpus)).ok);
     }
