@@ -150,9 +150,9 @@ pub struct SocketFacts {
 pub struct NetfilterFacts {
     /// The first 31 bytes of the table's name.
     pub table: [u64; 4],
-    /// The first 31 bytes of the chain's name: the one of the rule where [`NetfilterFacts::RULE`] is set, else the base chain.
+    /// The first 31 bytes of the chain's name: the one of the rule where `rule_handle` is known, else the base chain.
     pub chain: [u64; 4],
-    /// `nft -a list ruleset` shows it; 0 without [`NetfilterFacts::RULE`].
+    /// `nft -a list ruleset` shows it; 0 where it is not known.
     pub rule_handle: u64,
     /// Bits of [`NetfilterFacts::NFT`] and its neighbours.
     pub flags: u16,
@@ -168,7 +168,8 @@ pub struct NetfilterFacts {
 impl NetfilterFacts {
     /// nftables was at work: `table`, `chain` and `family` are known.
     pub const NFT: u16 = 1 << 0;
-    /// A rule with the verdict `drop` was reached.
+    /// A rule with the verdict `drop` was reached, though before 6.4 its handle is known in base chains only. Other expressions
+    /// that drop (`vmap`, `reject`, those of iptables) do not set it.
     pub const RULE: u16 = 1 << 1;
     /// The base chain's policy is to drop.
     pub const POLICY_DROP: u16 = 1 << 2;

@@ -115,6 +115,7 @@ fn nft(facts: &mut NetfilterFacts, base: *const u8, expr: *const u8) {
     }
     let mut chain = base;
     if !expr.is_null() {
+        facts.flags |= NetfilterFacts::RULE;
         let own = chain_of(expr);
         // Where the kernel does not tell the rule's chain, it may be the base chain itself.
         let own = if own.is_null() { base } else { own };
@@ -122,7 +123,6 @@ fn nft(facts: &mut NetfilterFacts, base: *const u8, expr: *const u8) {
         if handle != 0 {
             chain = own;
             facts.rule_handle = handle;
-            facts.flags |= NetfilterFacts::RULE;
         }
     }
     let name = pointer!(chain, chain_name);

@@ -1,7 +1,7 @@
 //! `lossdrop check`, and the part of it that every command which loads something begins with.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{Write as _, stdout},
     path::Path,
     process::ExitCode,
@@ -191,8 +191,8 @@ fn capabilities(preflight: &Preflight) -> Fact {
 fn kernel_facts(kernel: &KernelFacts) -> Vec<Fact> {
     vec![
         fact("BTF", true, kernel.btf_path.display().to_string(), ""),
-        fields("structure fields", &kernel.missing),
-        fields("fields for facts", &kernel.missing_facts),
+        fields(&kernel.missing),
+        fact_fields(&kernel.missing_facts),
         fact("skb:kfree_skb", true, format!("{} arguments", kernel.args), ""),
         fact(
             "drop reasons",
@@ -209,11 +209,19 @@ fn kernel_facts(kernel: &KernelFacts) -> Vec<Fact> {
     ]
 }
 
-fn fields(what: &'static str, missing: &[Missing]) -> Fact {
+fn fields(missing: &[Missing]) -> Fact {
     let told: Vec<String> =
         missing.iter().map(|missing| format!("{}: {}", missing.field, missing.lost)).collect();
     let detail = if told.is_empty() { "all found".to_owned() } else { told.join("; ") };
-    fact(what, missing.is_empty(), detail, "what stands beside the field")
+    fact("structure fields", missing.is_empty(), detail, "what stands beside the field")
+}
+
+/// Many fields make one fact: it is told once (`-v` names the fields).
+fn fact_fields(missing: &[Missing]) -> Fact {
+    let told: BTreeSet<&str> = missing.iter().map(|missing| missing.lost).collect();
+    let told: Vec<&str> = told.into_iter().collect();
+    let detail = if told.is_empty() { "all found".to_owned() } else { told.join("; ") };
+    fact("fields for facts", missing.is_empty(), detail, "just that, of a drop in detail")
 }
 
 /// Attaches for a moment in each way.
@@ -423,7 +431,12 @@ mod tests {
             offsets: lossdrop_common::Offsets::NONE,
             missing: vec![Missing { field: "sk_buff.dev", lost: "the device" }],
             fact_offsets: lossdrop_common::FactOffsets::NONE,
-            missing_facts: vec![],
+            missing_facts: ["sock.sk_rcvbuf", "sock.sk_rmem", "sk_buff.mark"]
+                .map(|field| Missing {
+                    field,
+                    lost: if field.starts_with("sock") { "the buffer" } else { "mark" },
+                })
+                .to_vec(),
             reasons: Reasons::default(),
             probes: vec![],
         };
@@ -432,7 +445,7 @@ mod tests {
         let wanted = [
             ("BTF", true, "/sys/kernel/btf/vmlinux"),
             ("structure fields", false, "sk_buff.dev: the device"),
-            ("fields for facts", true, "all found"),
+            ("fields for facts", false, "mark; the buffer"),
             ("skb:kfree_skb", true, "2 arguments"),
             ("drop reasons", false, "none"),
             ("receiving socket", false, "no rx_sk"),

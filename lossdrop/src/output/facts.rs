@@ -166,7 +166,7 @@ fn netfilter(netfilter: &NetfilterFacts) -> Netfilter {
         table: long_text(netfilter.table),
         family: has(NetfilterFacts::NFT).then_some(netfilter.family),
         chain: long_text(netfilter.chain),
-        handle: has(NetfilterFacts::RULE).then_some(netfilter.rule_handle),
+        handle: (netfilter.rule_handle != 0).then_some(netfilter.rule_handle),
         conntrack: has(NetfilterFacts::CONNTRACK),
     }
 }
