@@ -105,7 +105,7 @@ pub struct Config {
     pub args: u32,
     /// [`FilterKinds`](crate::FilterKinds) as bits: the kinds that are in use.
     pub filters: u32,
-    /// Not 0: [`Facts`](crate::Facts) are in an event.
+    /// Not 0: [`Facts`](crate::Facts) are in an event; [`Config::FACTS_WITH_PROBES`]: also what the optional probes know.
     pub facts: u32,
     /// Detail events a second for each key, or [`RATE_UNLIMITED`].
     pub rate: u64,
@@ -120,6 +120,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// [`Config::facts`] where the optional probes are attached.
+    pub const FACTS_WITH_PROBES: u32 = 2;
+
     /// What the object file holds until user space overrides it.
     pub const DEFAULT: Self = Self {
         offsets: Offsets::NONE,

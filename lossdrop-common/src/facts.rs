@@ -13,6 +13,7 @@ pub struct Facts {
     pub peer: PeerFacts,
     pub qdisc: QdiscFacts,
     pub socket: SocketFacts,
+    pub netfilter: NetfilterFacts,
 }
 
 impl Facts {
@@ -28,6 +29,8 @@ impl Facts {
     pub const QDISC: u32 = 1 << 4;
     /// The packet has a socket that is neither a request nor in `TIME_WAIT`.
     pub const SOCKET: u32 = 1 << 5;
+    /// The optional probes saw netfilter at work on the packet.
+    pub const NETFILTER: u32 = 1 << 6;
 }
 
 /// From `struct sk_buff` and its `skb_shared_info`.
@@ -140,6 +143,42 @@ pub struct SocketFacts {
     pub pad: [u8; 7],
 }
 
+/// What netfilter was doing with the packet, by the optional probes. It is of use for a drop within netfilter only: a packet
+/// that got through and died elsewhere may still have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct NetfilterFacts {
+    /// The first 31 bytes of the table's name.
+    pub table: [u64; 4],
+    /// The first 31 bytes of the chain's name: the one of the rule where `rule_handle` is known, else the base chain.
+    pub chain: [u64; 4],
+    /// `nft -a list ruleset` shows it; 0 where it is not known.
+    pub rule_handle: u64,
+    /// Bits of [`NetfilterFacts::NFT`] and its neighbours.
+    pub flags: u16,
+    /// `NF_INET_PRE_ROUTING` and its neighbours, or those of `pf`.
+    pub hook: u8,
+    /// `NFPROTO_IPV4` and its neighbours: the family of the hook.
+    pub pf: u8,
+    /// The family of the nftables table, which may be `NFPROTO_INET`.
+    pub family: u8,
+    pub pad: [u8; 3],
+}
+
+impl NetfilterFacts {
+    /// nftables was at work: `table`, `chain` and `family` are known.
+    pub const NFT: u16 = 1 << 0;
+    /// A rule with the verdict `drop` was reached, though before 6.4 its handle is known in base chains only. Other expressions
+    /// that drop (`vmap`, `reject`, those of iptables) do not set it.
+    pub const RULE: u16 = 1 << 1;
+    /// The base chain's policy is to drop.
+    pub const POLICY_DROP: u16 = 1 << 2;
+    /// A legacy xtables table dropped the packet: `table` is known.
+    pub const XT: u16 = 1 << 3;
+    /// Conntrack refused the packet.
+    pub const CONNTRACK: u16 = 1 << 4;
+}
+
 /// A structure of offsets, and its value on a kernel that has nothing.
 macro_rules! fact_offsets {
     ($($(#[$meta:meta])* $field:ident),+ $(,)?) => {
@@ -209,4 +248,29 @@ fact_offsets! {
     sk_family,
     sk_type,
     sk_num,
+    hook_state_hook,
+    hook_state_pf,
+    pktinfo_skb,
+    pktinfo_state,
+    regs_verdict_code,
+    expr_ops,
+    expr_ops_size,
+    /// The bit-field `dlen` of `struct nft_rule_dp`, in bits. The lowest bit tells the last one.
+    rule_dlen,
+    /// The bit-field `handle`, in bits.
+    rule_handle,
+    rule_data,
+    rule_last_chain,
+    chain_table,
+    chain_name,
+    chain_blob_0,
+    chain_blob_1,
+    blob_size,
+    blob_data,
+    nft_table_name,
+    /// The bit-field `family` of `struct nft_table`, in bits.
+    nft_table_family,
+    base_chain_chain,
+    base_chain_policy,
+    xt_table_name,
 }

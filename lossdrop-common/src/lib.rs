@@ -38,10 +38,10 @@ macro_rules! abi {
 }
 
 abi! {
-    Config: 320 bytes, align 8;
+    Config: 408 bytes, align 8;
     DropKey: 24 bytes, align 8;
     Event: 120 bytes, align 8;
-    Facts: 208 bytes, align 8;
+    Facts: 288 bytes, align 8;
     HostKey: 20 bytes, align 4;
     PortWord: 24 bytes, align 8;
     Slot: 64 bytes, align 8;

@@ -45,8 +45,13 @@ pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail<'_>) -> bool {
     };
     let start = entry.as_mut_ptr();
     if config!(facts) != 0 {
-        let from =
-            Sources { skb: detail.skb, head: detail.packet.head, device: detail.place.device, sk: detail.sk };
+        let from = Sources {
+            skb: detail.skb,
+            head: detail.packet.head,
+            device: detail.place.device,
+            sk: detail.sk,
+            cpu: detail.cpu,
+        };
         // SAFETY: the facts lie between the event and the stack; both are multiples of 8 bytes long.
         unsafe { facts::write(start.add(HEAD).cast(), &from) };
     }

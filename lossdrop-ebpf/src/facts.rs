@@ -11,6 +11,7 @@ use crate::{
     config::{config, present},
     device::{is_device, is_full_socket},
     memory::{Memory, Probe},
+    netfilter::netfilter,
 };
 
 /// Where to look: plain addresses, null for what there is not.
@@ -21,6 +22,7 @@ pub(crate) struct Sources {
     pub(crate) head: *const u8,
     pub(crate) device: *const u8,
     pub(crate) sk: *const u8,
+    pub(crate) cpu: u32,
 }
 
 /// Reads into `field` what lies at `base + offset`; leaves it where this kernel has no such field.
@@ -34,7 +36,7 @@ macro_rules! fetch {
 }
 
 #[inline(always)]
-fn fetch<T>(field: &mut T, base: *const u8, offset: u32) {
+pub(crate) fn fetch<T>(field: &mut T, base: *const u8, offset: u32) {
     let Some(offset) = present(offset) else { return };
     let from = base.wrapping_add(offset);
     // SAFETY: the helper copes with any source, and fills the field with zeroes where it can't be read.
@@ -49,11 +51,13 @@ macro_rules! pointer {
     };
 }
 
-/// A name of at most 15 bytes, padded with NULs; `field` must hold zeroes.
+pub(crate) use pointer;
+
+/// The beginning of a name, padded with NULs, of which there is at least one; `field` must hold zeroes.
 #[inline(always)]
-fn fetch_text(field: &mut [u64; 2], from: *const u8) {
-    // SAFETY: the helper copes with any source, and writes at most 16 bytes.
-    unsafe { bpf_probe_read_kernel_str(field.as_mut_ptr().cast(), 16, from.cast()) };
+pub(crate) fn fetch_text<const WORDS: usize>(field: &mut [u64; WORDS], from: *const u8) {
+    // SAFETY: the helper copes with any source, and writes no more than the field has room for.
+    unsafe { bpf_probe_read_kernel_str(field.as_mut_ptr().cast(), WORDS as u32 * 8, from.cast()) };
 }
 
 /// Fills the facts.
@@ -78,7 +82,8 @@ pub(crate) unsafe fn write(facts: *mut Facts, from: &Sources) {
         }
         present |= qdisc(&mut facts.qdisc, from.device, facts.packet.queue_mapping);
     }
-    facts.present = present | socket(&mut facts.socket, from.sk);
+    facts.present =
+        present | socket(&mut facts.socket, from.sk) | netfilter(&mut facts.netfilter, from.skb, from.cpu);
 }
 
 #[inline(always)]

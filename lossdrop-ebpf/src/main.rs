@@ -13,6 +13,7 @@ mod facts;
 mod filter;
 mod maps;
 mod memory;
+mod netfilter;
 mod packet;
 mod probes;
 

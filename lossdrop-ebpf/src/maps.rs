@@ -7,6 +7,8 @@ use aya_ebpf::{
 };
 use lossdrop_common::{HostKey, PortWord, Slot, Totals, parse::Scratch};
 
+use crate::netfilter::Verdict;
+
 /// Rows of every CPU, one CPU after the other: `Config::slots` keyed ones, then the `other` row.
 #[map]
 pub(crate) static SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -21,6 +23,10 @@ pub(crate) static SCRATCH: Array<Scratch> = Array::with_max_entries(1, 0);
 
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// One element a CPU: what its netfilter is doing.
+#[map]
+pub(crate) static NETFILTER: Array<Verdict> = Array::with_max_entries(1, 0);
 
 /// Not 0 while the reader of `EVENTS` waits to be woken.
 #[map]

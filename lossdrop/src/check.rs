@@ -1,6 +1,7 @@
 //! `lossdrop check`, and the part of it that every command which loads something begins with.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io::{Write as _, stdout},
     path::Path,
     process::ExitCode,
@@ -18,6 +19,7 @@ use crate::{
         facts::{BTF_DIR, release},
         load,
         offsets::Missing,
+        probes::Outcome,
         sys,
     },
     symbols::Symbols,
@@ -189,8 +191,8 @@ fn capabilities(preflight: &Preflight) -> Fact {
 fn kernel_facts(kernel: &KernelFacts) -> Vec<Fact> {
     vec![
         fact("BTF", true, kernel.btf_path.display().to_string(), ""),
-        fields("structure fields", &kernel.missing),
-        fields("fields for facts", &kernel.missing_facts),
+        fields(&kernel.missing),
+        fact_fields(&kernel.missing_facts),
         fact("skb:kfree_skb", true, format!("{} arguments", kernel.args), ""),
         fact(
             "drop reasons",
@@ -207,20 +209,30 @@ fn kernel_facts(kernel: &KernelFacts) -> Vec<Fact> {
     ]
 }
 
-fn fields(what: &'static str, missing: &[Missing]) -> Fact {
+fn fields(missing: &[Missing]) -> Fact {
     let told: Vec<String> =
         missing.iter().map(|missing| format!("{}: {}", missing.field, missing.lost)).collect();
     let detail = if told.is_empty() { "all found".to_owned() } else { told.join("; ") };
-    fact(what, missing.is_empty(), detail, "what stands beside the field")
+    fact("structure fields", missing.is_empty(), detail, "what stands beside the field")
+}
+
+/// Many fields make one fact: it is told once (`-v` names the fields).
+fn fact_fields(missing: &[Missing]) -> Fact {
+    let told: BTreeSet<&str> = missing.iter().map(|missing| missing.lost).collect();
+    let told: Vec<&str> = told.into_iter().collect();
+    let detail = if told.is_empty() { "all found".to_owned() } else { told.join("; ") };
+    fact("fields for facts", missing.is_empty(), detail, "just that, of a drop in detail")
 }
 
 /// Attaches for a moment in each way.
 fn attach_facts(kernel: &KernelFacts) -> Vec<Fact> {
+    let fentry = load::try_fentry();
     let tried = |attach| {
         let options = Options {
             attach: Some(attach),
             stack: true,
             facts: true,
+            probes: fentry.is_ok(),
             keys: 1,
             ring_bytes: 4096,
             ..Options::default()
@@ -234,15 +246,43 @@ fn attach_facts(kernel: &KernelFacts) -> Vec<Fact> {
     };
     let (btf_ok, btf_detail) = outcome(tried(Attach::TpBtf));
     let (raw_ok, raw_detail) = outcome(tried(Attach::RawTracepoint));
-    let (fentry_ok, fentry_detail) = match load::try_fentry() {
+    let (fentry_ok, fentry_detail) = match &fentry {
         Ok(()) => (true, "loaded".to_owned()),
         Err(error) => (false, error.to_string()),
     };
     vec![
         fact("tp_btf", btf_ok, btf_detail, "speed: raw_tracepoint is used instead"),
         fact("raw_tracepoint", raw_ok, raw_detail, "the fallback for tp_btf"),
-        fact("fentry", fentry_ok, fentry_detail, "nothing yet: trace does not need it"),
+        fact("fentry", fentry_ok, fentry_detail, "the netfilter rule, chain or table behind a drop"),
+        probes(load::try_probes(kernel)),
     ]
+}
+
+/// The probes that the kernel allows, and why not the others.
+fn probes(outcomes: Result<Vec<Outcome>, Error>) -> Fact {
+    const LOST: &str = "what these functions tell of a drop by netfilter";
+    const WHAT: &str = "netfilter probes";
+    let outcomes = match outcomes {
+        Ok(outcomes) => outcomes,
+        Err(error) => return fact(WHAT, false, error.to_string(), LOST),
+    };
+    let mut by_reason: BTreeMap<Option<String>, Vec<&str>> = BTreeMap::new();
+    for Outcome { function, refused } in &outcomes {
+        let functions = by_reason.entry(refused.clone()).or_default();
+        // Some have a probe at their entry and one at their exit.
+        if functions.last() != Some(function) {
+            functions.push(function);
+        }
+    }
+    let told: Vec<String> = by_reason
+        .iter()
+        .map(|(refused, functions)| match refused {
+            None => functions.join(", "),
+            Some(why) => format!("not {} ({why})", functions.join(", ")),
+        })
+        .collect();
+    let detail = if told.is_empty() { "no netfilter here".to_owned() } else { told.join("; ") };
+    fact(WHAT, outcomes.iter().all(|outcome| outcome.refused.is_none()), detail, LOST)
 }
 
 fn symbols() -> Fact {
@@ -367,6 +407,22 @@ mod tests {
     }
 
     #[test]
+    fn probes_are_told_each_by_its_function() {
+        let outcome =
+            |function, refused: Option<&str>| Outcome { function, refused: refused.map(str::to_owned) };
+        let told = |outcomes| {
+            let fact = probes(Ok(outcomes));
+            (fact.ok, fact.detail)
+        };
+        let all = vec![outcome("nft_do_chain", None), outcome("nft_do_chain", None)];
+        assert_eq!(told(all), (true, "nft_do_chain".to_owned()));
+        let some = vec![outcome("nf_hook_slow", None), outcome("ipt_do_table", Some("no"))];
+        assert_eq!(told(some), (false, "nf_hook_slow; not ipt_do_table (no)".to_owned()));
+        assert_eq!(told(vec![]), (true, "no netfilter here".to_owned()));
+        assert!(!probes(Err(Error::Cpus)).ok);
+    }
+
+    #[test]
     fn a_kernel_without_reasons_or_fields_says_so() {
         let facts = KernelFacts {
             release: "5.10".to_owned(),
@@ -375,15 +431,21 @@ mod tests {
             offsets: lossdrop_common::Offsets::NONE,
             missing: vec![Missing { field: "sk_buff.dev", lost: "the device" }],
             fact_offsets: lossdrop_common::FactOffsets::NONE,
-            missing_facts: vec![],
+            missing_facts: ["sock.sk_rcvbuf", "sock.sk_rmem", "sk_buff.mark"]
+                .map(|field| Missing {
+                    field,
+                    lost: if field.starts_with("sock") { "the buffer" } else { "mark" },
+                })
+                .to_vec(),
             reasons: Reasons::default(),
+            probes: vec![],
         };
         let told: Vec<(&str, bool, String)> =
             kernel_facts(&facts).into_iter().map(|fact| (fact.what, fact.ok, fact.detail)).collect();
         let wanted = [
             ("BTF", true, "/sys/kernel/btf/vmlinux"),
             ("structure fields", false, "sk_buff.dev: the device"),
-            ("fields for facts", true, "all found"),
+            ("fields for facts", false, "mark; the buffer"),
             ("skb:kfree_skb", true, "2 arguments"),
             ("drop reasons", false, "none"),
             ("receiving socket", false, "no rx_sk"),

@@ -120,6 +120,9 @@ pub struct Tuning {
     /// How to attach to the kernel; by default, the best that it allows
     #[arg(long, value_name = "HOW")]
     pub attach: Option<AttachArg>,
+    /// Do without the optional probes in netfilter, which every packet passes
+    #[arg(long)]
+    pub no_probes: bool,
 }
 
 /// A way to attach, as typed.

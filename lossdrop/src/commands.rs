@@ -115,6 +115,7 @@ fn trace_command(args: &TraceArgs, debug: bool) -> Result<()> {
         // A verdict needs both, and details that are rationed can bear them.
         stack: args.stack || args.rate.0.is_some(),
         facts: args.rate.0.is_some(),
+        probes: args.rate.0.is_some() && !args.tuning.no_probes,
         keys: args.tuning.keys.0,
         ring_bytes: args.tuning.buffer.0,
         debug,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use lossdrop_common::{
     DropKey, Event, Facts, L3, Shape,
     event::words_of,
-    facts::{DeviceFacts, PacketFacts, PeerFacts, QdiscFacts, RouteFacts, SocketFacts},
+    facts::{DeviceFacts, NetfilterFacts, PacketFacts, PeerFacts, QdiscFacts, RouteFacts, SocketFacts},
     parse::IPPROTO_TCP,
 };
 
@@ -161,12 +161,29 @@ pub(crate) fn facts() -> Facts {
             state: 10,
             pad: [0; 7],
         },
+        netfilter: NetfilterFacts {
+            table: long_name("filter"),
+            chain: long_name("a-chain-of-twenty-by"),
+            rule_handle: 17,
+            flags: NetfilterFacts::NFT | NetfilterFacts::RULE,
+            hook: 1,
+            pf: 2,
+            family: 1,
+            pad: [0; 3],
+        },
     }
+}
+
+/// The name of a table or a chain as facts carry it.
+pub(crate) fn long_name(text: &str) -> [u64; 4] {
+    let (first, second) = text.split_at(text.len().min(16));
+    let [[a, b], [c, d]] = [first, second].map(name);
+    [a, b, c, d]
 }
 
 /// The facts as the kernel program writes them: field by field in the order of the ABI.
 fn fact_bytes(facts: &Facts) -> Vec<u8> {
-    let Facts { present, packet, route, device, peer, qdisc, socket } = *facts;
+    let Facts { present, packet, route, device, peer, qdisc, socket, netfilter } = *facts;
     let mut bytes = Vec::new();
     let words = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
     let shorts = |shorts: &[u16]| shorts.iter().flat_map(|short| short.to_ne_bytes()).collect::<Vec<u8>>();
@@ -189,6 +206,11 @@ fn fact_bytes(facts: &Facts) -> Vec<u8> {
     bytes.extend(words(&[socket.drops, socket.ack_backlog, socket.max_ack_backlog]));
     bytes.extend(shorts(&[socket.protocol, socket.family, socket.kind, socket.port]));
     bytes.extend([socket.state, 0, 0, 0, 0, 0, 0, 0]);
+    bytes
+        .extend([netfilter.table, netfilter.chain].as_flattened().iter().flat_map(|word| word.to_ne_bytes()));
+    bytes.extend(netfilter.rule_handle.to_ne_bytes());
+    bytes.extend(shorts(&[netfilter.flags]));
+    bytes.extend([netfilter.hook, netfilter.pf, netfilter.family, 0, 0, 0]);
     bytes
 }
 

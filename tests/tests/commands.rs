@@ -10,18 +10,20 @@ use nix::unistd::pipe;
 use serde_json::Value;
 
 /// What `check` tells, row by row.
-const FACTS: [&str; 12] = [
+const FACTS: [&str; 14] = [
     "capabilities",
     "lockdown",
     "BPF ring buffer",
     "BTF",
     "structure fields",
+    "fields for facts",
     "skb:kfree_skb",
     "drop reasons",
     "receiving socket",
     "tp_btf",
     "raw_tracepoint",
     "fentry",
+    "netfilter probes",
     "kallsyms",
 ];
 /// Without these there is nothing that the end-to-end tests could test.

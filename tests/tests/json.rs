@@ -85,7 +85,7 @@ const FIELDS: [(&str, Check); 29] = [
 ];
 
 /// The parts of a drop that are there where the kernel knew them.
-const FACTS: [(&str, Check); 5] = [
+const FACTS: [(&str, Check); 6] = [
     ("gso_size", Value::is_u64),
     ("route", |value| has(value, &[("iface", Value::is_string), ("mtu", Value::is_u64)])),
     ("peer", |value| {
@@ -95,6 +95,7 @@ const FACTS: [(&str, Check); 5] = [
             && value["index"].is_u64()
             && has(&value["netns"], &netns)
     }),
+    ("netfilter", |value| is_byte(&value["hook"]) && is_byte(&value["pf"])),
     ("qdisc", |value| value["kind"].is_string() && value["handle"].is_string() && value["limit"].is_u64()),
     ("socket", |value| {
         ["port", "rmem", "rcvbuf", "backlog", "wmem", "sndbuf", "drops"]

@@ -42,6 +42,7 @@ pub fn run(args: &DiagnoseArgs, debug: bool) -> Result<ExitCode> {
         snaplen: SNAPLEN,
         stack: true,
         facts: true,
+        probes: !args.tuning.no_probes,
         keys: args.tuning.keys.0,
         ring_bytes: args.tuning.buffer.0,
         debug,

@@ -148,6 +148,21 @@ impl KernelBtf {
         })
     }
 
+    /// The id of a function whose first parameter has this name.
+    pub fn function(&self, name: &str, first_parameter: &str) -> Option<u32> {
+        let btf = &self.0.0;
+        btf.resolve_ids_by_name(name).ok()?.into_iter().find(|id| {
+            let Ok(Type::Func(function)) = btf.resolve_type_by_id(*id) else { return false };
+            match btf.resolve_chained_type(&function) {
+                Ok(Type::FuncProto(prototype)) => prototype
+                    .parameters
+                    .first()
+                    .is_some_and(|first| btf.resolve_name(first).is_ok_and(|name| name == first_parameter)),
+                _ => false,
+            }
+        })
+    }
+
     /// Whether the kernel has a function of this name with BTF.
     pub fn has_function(&self, name: &str) -> bool {
         self.0
@@ -259,6 +274,9 @@ mod tests {
         let named = reasons.values().any(|name| name == "SKB_DROP_REASON_NOT_SPECIFIED");
         assert_eq!(named, args >= 3, "{reasons:?}");
         assert!(btf.has_function("ip_rcv"));
+        assert!(btf.function("ip_rcv", "skb").is_some());
+        assert_eq!(btf.function("ip_rcv", "dev"), None);
+        assert_eq!(btf.function("sk_buff", "skb"), None);
     }
 
     #[test]

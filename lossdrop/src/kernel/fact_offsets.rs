@@ -12,13 +12,13 @@ use super::{
 
 /// One entry a field: where it is kept, what it is called in the kernel, what is lost without it.
 macro_rules! fields {
-    ($($field:ident: $structure:literal $path:literal, $lost:literal;)+) => {
+    ($($field:ident: $structure:literal $($path:literal)|+, $lost:literal;)+) => {
         fn resolve_fields(find: impl Fn(&str, &str) -> Option<u32>, offsets: &mut FactOffsets) -> Vec<Missing> {
             let mut missing = Vec::new();
             $(
-                match find($structure, $path) {
+                match None$(.or_else(|| find($structure, $path)))+ {
                     Some(at) => offsets.$field = at,
-                    None => missing.push(Missing { field: concat!($structure, ".", $path), lost: $lost }),
+                    None => missing.push(Missing { field: concat!($structure, $(".", $path),+), lost: $lost }),
                 }
             )+
             missing
@@ -66,10 +66,29 @@ fields! {
     sk_family: "sock" "__sk_common.skc_family", "the family of a socket";
     sk_type: "sock" "sk_type", "the type of a socket";
     sk_num: "sock" "__sk_common.skc_num", "the port of a socket";
+    hook_state_hook: "nf_hook_state" "hook", "the hook of netfilter";
+    hook_state_pf: "nf_hook_state" "pf", "the hook of netfilter";
+    pktinfo_skb: "nft_pktinfo" "skb", "the chain of nftables";
+    pktinfo_state: "nft_pktinfo" "state" | "xt.state", "the chain of nftables";
+    regs_verdict_code: "nft_regs" "verdict.code", "the rule of nftables";
+    expr_ops: "nft_expr" "ops", "the rule of nftables";
+    expr_ops_size: "nft_expr_ops" "size", "the rule of nftables";
+    rule_data: "nft_rule_dp" "data", "the rule of nftables";
+    rule_last_chain: "nft_rule_dp_last" "chain", "the rule of nftables";
+    chain_table: "nft_chain" "table", "the table of nftables";
+    chain_name: "nft_chain" "name", "the chain of nftables";
+    chain_blob_0: "nft_chain" "blob_gen_0", "the rule of nftables";
+    chain_blob_1: "nft_chain" "blob_gen_1", "the rule of nftables";
+    blob_size: "nft_rule_blob" "size", "the rule of nftables";
+    blob_data: "nft_rule_blob" "data", "the rule of nftables";
+    nft_table_name: "nft_table" "name", "the table of nftables";
+    base_chain_chain: "nft_base_chain" "chain", "the policy of a chain of nftables";
+    base_chain_policy: "nft_base_chain" "policy", "the policy of a chain of nftables";
+    xt_table_name: "xt_table" "name", "the legacy table of iptables";
 }
 
 /// Modules whose structures are looked at, where they are no part of the kernel itself.
-const MODULES: [&str; 2] = ["veth", "bridge"];
+const MODULES: [&str; 4] = ["veth", "bridge", "nf_tables", "x_tables"];
 
 /// Finds every offset in `btf` and in the modules' BTF under `directory`, and says what is not there. Of a module that
 /// is not loaded nothing is missing.
@@ -77,19 +96,31 @@ pub fn resolve(btf: &KernelBtf, directory: &Path) -> (FactOffsets, Vec<Missing>)
     let modules: Vec<KernelBtf> =
         MODULES.iter().filter_map(|module| btf.open_module(&directory.join(module)).ok()).collect();
     let member = |structure: &str, path: &str| {
-        std::iter::once(btf).chain(&modules).find_map(|btf| btf.member(structure, path)).map(MemberAt::byte)
+        std::iter::once(btf).chain(&modules).find_map(|btf| btf.member(structure, path))
     };
     let mut offsets = FactOffsets::NONE;
-    let mut missing = resolve_fields(member, &mut offsets);
+    let byte = |structure: &str, path: &str| member(structure, path).map(MemberAt::byte);
+    let mut missing = resolve_fields(byte, &mut offsets);
+    for (field, structure, path) in [
+        (&mut offsets.rule_dlen, "nft_rule_dp", "dlen"),
+        (&mut offsets.rule_handle, "nft_rule_dp", "handle"),
+        (&mut offsets.nft_table_family, "nft_table", "family"),
+    ] {
+        if let Some(at) = member(structure, path) {
+            *field = at.bit;
+        }
+    }
     // Kernels before 5.11 have no BTF of modules, and the module may yet be loaded. The peer has always come first in
     // `struct veth_priv` (drivers/net/veth.c), and the kernel program takes nothing for a device that is none.
     if offsets.veth_peer == ABSENT {
         offsets.veth_peer = 0;
     }
-    let bridges = Path::new("/sys/module/bridge").exists();
-    missing.retain(|missing| match missing.field.split_once('.') {
-        Some(("veth_priv", _)) => false,
-        Some(("net_bridge" | "net_bridge_port", _)) => bridges,
+    let loaded = |module: &str| Path::new("/sys/module").join(module).exists();
+    missing.retain(|missing| match missing.field {
+        field if field.starts_with("veth_priv.") => false,
+        field if field.starts_with("net_bridge") => loaded("bridge"),
+        field if field.starts_with("nft_") => loaded("nf_tables"),
+        field if field.starts_with("xt_") => loaded("x_tables"),
         _ => true,
     });
     match btf.size("netdev_queue") {

@@ -8,6 +8,7 @@ use super::{
     btf::KernelBtf,
     fact_offsets,
     offsets::{self, Missing},
+    probes::{self, Target},
     reasons::Reasons,
 };
 use crate::error::{Error, Result};
@@ -28,6 +29,8 @@ pub struct KernelFacts {
     /// What is missing among what only the facts of a drop need.
     pub missing_facts: Vec<Missing>,
     pub reasons: Reasons,
+    /// The functions of the optional probes.
+    pub probes: Vec<Target>,
 }
 
 impl KernelFacts {
@@ -44,6 +47,7 @@ impl KernelFacts {
             why: "no tracepoint skb:kfree_skb in it".to_owned(),
         })?;
         let (fact_offsets, missing_facts) = fact_offsets::resolve(&btf, Path::new(BTF_DIR));
+        let probes = probes::find(&btf, Path::new(BTF_DIR));
         let reasons = Reasons::gather(&btf, Path::new(BTF_DIR));
         Ok(Self {
             release: release(),
@@ -54,6 +58,7 @@ impl KernelFacts {
             fact_offsets,
             missing_facts,
             reasons,
+            probes,
         })
     }
 

@@ -16,6 +16,7 @@ use lossdrop_common::{Attach, Config, HostKey, MAX_SNAPLEN, MAX_STACK, PortBits,
 use super::{
     counters::CounterMaps,
     facts::KernelFacts,
+    probes::{Outcome, Probes},
     ring::Ring,
     sys::{self, possible_cpus},
 };
@@ -34,7 +35,8 @@ const FENTRY: &str = "trial_fentry";
 const FENTRY_FUNCTION: &str = "ip_rcv";
 
 /// The compiled kernel program (`cargo xtask build-bpf`).
-static BYTECODE: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/lossdrop.o"));
+pub(super) static BYTECODE: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/lossdrop.o"));
 
 /// How the kernel program is to work.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct Options {
     pub stack: bool,
     /// Whether [`Facts`](lossdrop_common::Facts) are in a detail event.
     pub facts: bool,
+    /// Whether the optional probes are attached, which add to the facts.
+    pub probes: bool,
     /// Rows of the key table for each CPU, a power of two.
     pub keys: u32,
     /// Size of the ring buffer in bytes: a power of two, at least a page.
@@ -67,6 +71,7 @@ impl Default for Options {
             snaplen: 0,
             stack: false,
             facts: false,
+            probes: false,
             keys: 4096,
             ring_bytes: 8 << 20,
             debug: false,
@@ -87,6 +92,7 @@ enum Link {
 pub struct Kernel {
     ebpf: Ebpf,
     link: Option<Link>,
+    probes: Probes,
     pub attach: Attach,
     pub counters: CounterMaps,
 }
@@ -94,6 +100,7 @@ pub struct Kernel {
 impl Kernel {
     /// Loads and attaches. The counters start at 0, and every drop from now on is seen.
     pub fn start(facts: &KernelFacts, options: &Options) -> Result<(Self, Ring)> {
+        let options = &Options { probes: options.probes && allows_probes(), ..options.clone() };
         let (mut ebpf, attach) = match options.attach {
             Some(attach) => (load(facts, options, attach)?, attach),
             None => match load(facts, options, Attach::TpBtf) {
@@ -107,9 +114,15 @@ impl Kernel {
         let counters = CounterMaps::new(&ebpf, options.keys)?;
         let ring = Ring::new(&mut ebpf)?;
         fill_filters(&mut ebpf, &options.filter)?;
+        let probes = if options.probes { Probes::attach(&ebpf, &facts.probes)? } else { Probes::default() };
+        for Outcome { function, refused } in &probes.outcomes {
+            if let Some(why) = refused {
+                info!("no probe on {function}: {why}");
+            }
+        }
         let link = attach_program(&mut ebpf, attach)?;
         debug!("attached to {TRACEPOINT} by {attach:?}");
-        Ok((Self { ebpf, link: Some(link), attach, counters }, ring))
+        Ok((Self { ebpf, link: Some(link), probes, attach, counters }, ring))
     }
 
     /// The loaded object, from which aya-log takes the kernel side's log.
@@ -128,6 +141,7 @@ impl Kernel {
     /// Takes the program off and waits until no CPU runs it any more: from then on the counters are final.
     pub fn detach(&mut self) {
         self.link = None;
+        self.probes = Probes::default();
         sys::synchronize();
     }
 
@@ -148,7 +162,11 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
         fact_offsets: facts.fact_offsets,
         args: facts.args,
         filters: options.filter.kinds().0,
-        facts: options.facts.into(),
+        facts: match (options.facts, options.probes) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => Config::FACTS_WITH_PROBES,
+        },
         rate: options.rate.map_or(RATE_UNLIMITED, u64::from),
         slots: options.keys,
         snaplen: options.snaplen.min(MAX_SNAPLEN),
@@ -163,6 +181,7 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
         .map_max_entries("SLOTS", cpus * (options.keys + 1))
         .map_max_entries("TOTALS", cpus)
         .map_max_entries("SCRATCH", cpus)
+        .map_max_entries("NETFILTER", cpus)
         .map_max_entries("EVENTS", options.ring_bytes)
         .map_max_entries("AYA_LOGS", if options.debug { 1 << 18 } else { 4096 })
         .map_max_entries("FILTER_REASON", entries(filter.reasons.len()))
@@ -280,6 +299,19 @@ pub fn attach_for_a_moment(facts: &KernelFacts, options: &Options) -> Result<u32
         Attach::RawTracepoint => program::<RawTracePoint>(&mut ebpf, RAW_TRACEPOINT)?.info(),
     };
     Ok(info.ok().and_then(|info| info.verified_instruction_count()).unwrap_or(0))
+}
+
+/// Attaches the optional probes for a moment.
+pub fn try_probes(facts: &KernelFacts) -> Result<Vec<Outcome>> {
+    let options = Options { facts: true, keys: 1, ring_bytes: 4096, ..Options::default() };
+    // Any way to attach will do: the probes need the maps alone.
+    let ebpf = load(facts, &options, Attach::RawTracepoint)?;
+    Ok(Probes::attach(&ebpf, &facts.probes)?.outcomes)
+}
+
+/// Where the kernel allows none, the program is loaded without what only they need.
+fn allows_probes() -> bool {
+    try_fentry().inspect_err(|error| info!("no probes here: {error}")).is_ok()
 }
 
 /// Loads an empty `fentry` program, which some kernels refuse.

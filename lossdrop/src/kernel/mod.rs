@@ -7,6 +7,7 @@ pub mod fact_offsets;
 pub mod facts;
 pub mod load;
 pub mod offsets;
+pub mod probes;
 pub mod programs;
 pub mod reasons;
 pub mod ring;

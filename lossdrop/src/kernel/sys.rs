@@ -1,12 +1,15 @@
 //! System calls that no library offers.
 
 use std::{
-    fs,
+    ffi::CStr,
+    fs, io,
     mem::size_of,
-    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_prog_info};
+use aya_obj::generated::{
+    bpf_attach_type, bpf_attr, bpf_btf_info, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type,
+};
 use log::debug;
 
 use crate::error::{Error, Result};
@@ -23,7 +26,7 @@ pub fn synchronize() {
     let done = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
     if done != 0 {
         // With nohz_full the kernel refuses (kernel/sched/membarrier.c). A program runs for less than a millisecond.
-        debug!("no membarrier: {}", std::io::Error::last_os_error());
+        debug!("no membarrier: {}", io::Error::last_os_error());
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
@@ -38,11 +41,107 @@ pub fn recursion_misses(program: BorrowedFd<'_>) -> u64 {
     attr.info.bpf_fd = program.as_raw_fd().cast_unsigned();
     attr.info.info = (&raw mut info).addr() as u64;
     attr.info.info_len = size_of::<bpf_prog_info>() as u32;
-    // SAFETY: the kernel reads `attr` and writes at most `info_len` bytes to `info`, both alive until it returns.
-    let done = unsafe {
-        libc::syscall(libc::SYS_bpf, bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &raw mut attr, size_of::<bpf_attr>())
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr).map_or(0, |_| info.recursion_misses)
+}
+
+/// The system call. The pointers in `attr` must be good for what the command does with them.
+fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
+    // SAFETY: the kernel reads and writes `attr`, which is alive until it returns, and what it points to, as promised by
+    // the caller.
+    let done = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attr, size_of::<bpf_attr>()) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done) }
+}
+
+/// As [`bpf`], for commands that return a file descriptor.
+fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    let fd = bpf(command, attr)?;
+    // SAFETY: the kernel has just opened it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Loads a program for the entry or the exit of a kernel function, by its id in the BTF of the kernel or of `module` (since
+/// 5.11).
+pub fn load_tracing(
+    instructions: &[bpf_insn],
+    license: &CStr,
+    kind: bpf_attach_type,
+    btf_id: u32,
+    module: Option<BorrowedFd<'_>>,
+) -> io::Result<OwnedFd> {
+    let load = |log: &mut [u8]| {
+        // SAFETY: plain data for which all zeroes are valid.
+        let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+        // SAFETY: this command takes this part of the union.
+        let program = unsafe { &mut attr.__bindgen_anon_3 };
+        program.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
+        program.expected_attach_type = kind as u32;
+        program.insns = instructions.as_ptr().addr() as u64;
+        program.insn_cnt = instructions.len() as u32;
+        program.license = license.as_ptr().addr() as u64;
+        program.attach_btf_id = btf_id;
+        if let Some(module) = module {
+            program.__bindgen_anon_1.attach_btf_obj_fd = module.as_raw_fd().cast_unsigned();
+        }
+        if !log.is_empty() {
+            program.log_level = 1;
+            program.log_buf = log.as_mut_ptr().addr() as u64;
+            program.log_size = log.len() as u32;
+        }
+        bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
     };
-    if done == 0 { info.recursion_misses } else { 0 }
+    load(&mut []).inspect_err(|_| {
+        let mut log = vec![0; 1 << 16];
+        // For its log alone.
+        let _ = load(&mut log);
+        let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+        debug!("the verifier's log:\n{}", String::from_utf8_lossy(&log[..end]));
+    })
+}
+
+/// Attaches a program of [`load_tracing`] until the link is closed.
+pub fn attach_tracing(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: plain data for which all zeroes are valid.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    attr.raw_tracepoint.prog_fd = program.as_raw_fd().cast_unsigned();
+    bpf_fd(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
+}
+
+/// The BTF of a module that is loaded.
+pub fn module_btf(module: &str) -> io::Result<OwnedFd> {
+    let mut id = 0;
+    loop {
+        // SAFETY: plain data for which all zeroes are valid.
+        let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+        attr.__bindgen_anon_6.__bindgen_anon_1.start_id = id;
+        bpf(bpf_cmd::BPF_BTF_GET_NEXT_ID, &mut attr)?;
+        // SAFETY: the command has written it.
+        id = unsafe { attr.__bindgen_anon_6.next_id };
+        // SAFETY: as above.
+        let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+        attr.__bindgen_anon_6.__bindgen_anon_1.btf_id = id;
+        // One that goes while we look is not the one.
+        if let Ok(fd) = bpf_fd(bpf_cmd::BPF_BTF_GET_FD_BY_ID, &mut attr)
+            && is_module_btf(fd.as_fd(), module)
+        {
+            return Ok(fd);
+        }
+    }
+}
+
+fn is_module_btf(fd: BorrowedFd<'_>, module: &str) -> bool {
+    let mut name = [0_u8; 64];
+    // SAFETY: plain data for which all zeroes are valid.
+    let mut info: bpf_btf_info = unsafe { std::mem::zeroed() };
+    info.name = name.as_mut_ptr().addr() as u64;
+    info.name_len = name.len() as u32;
+    // SAFETY: as above.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    attr.info.bpf_fd = fd.as_raw_fd().cast_unsigned();
+    attr.info.info = (&raw mut info).addr() as u64;
+    attr.info.info_len = size_of::<bpf_btf_info>() as u32;
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr).is_ok()
+        && info.kernel_btf != 0
+        && CStr::from_bytes_until_nul(&name).is_ok_and(|name| name.to_bytes() == module.as_bytes())
 }
 
 /// Before 5.11, BPF maps count against the limit of locked memory; where it can't be lifted, they may still fit.
@@ -54,11 +153,11 @@ pub fn lift_memlock_limit() {
 }
 
 /// A netlink socket; nix knows only some of the protocols.
-pub fn netlink_socket(protocol: libc::c_int) -> std::io::Result<OwnedFd> {
+pub fn netlink_socket(protocol: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: socket takes three integers and touches no memory of ours.
     let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol) };
     if fd < 0 {
-        return Err(std::io::Error::last_os_error());
+        return Err(io::Error::last_os_error());
     }
     // SAFETY: the descriptor is new and nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })

@@ -3,7 +3,7 @@
 use lossdrop_common::{
     Facts,
     event::bytes_of,
-    facts::{PeerFacts, QdiscFacts, RouteFacts, SocketFacts},
+    facts::{NetfilterFacts, PeerFacts, QdiscFacts, RouteFacts, SocketFacts},
 };
 use serde::Serialize;
 
@@ -22,6 +22,8 @@ pub(super) struct FactFields<'a> {
     qdisc: Option<Qdisc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     socket: Option<Socket>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netfilter: Option<Netfilter>,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,9 +76,25 @@ struct Listener {
     accept_limit: u32,
 }
 
+#[derive(Debug, Serialize)]
+struct Netfilter {
+    hook: u8,
+    pf: u8,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    table: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<u8>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    chain: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handle: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    conntrack: bool,
+}
+
 impl<'a> FactFields<'a> {
-    /// `peer_netns`: the name of the namespace that a veth's other end is in.
-    pub(super) fn new(facts: &Facts, peer_netns: Option<&'a str>) -> Self {
+    /// `peer_netns`: the name of the namespace that a veth's other end is in. `in_netfilter`: that is where the packet died.
+    pub(super) fn new(facts: &Facts, peer_netns: Option<&'a str>, in_netfilter: bool) -> Self {
         let has = |group| facts.present & group != 0;
         Self {
             gso_size: (facts.packet.gso_size != 0).then_some(facts.packet.gso_size),
@@ -84,6 +102,7 @@ impl<'a> FactFields<'a> {
             peer: has(Facts::PEER).then(|| peer(&facts.peer, peer_netns)),
             qdisc: has(Facts::QDISC).then(|| qdisc(&facts.qdisc)).filter(|qdisc| qdisc.kind != NO_QUEUE),
             socket: has(Facts::SOCKET).then(|| socket(&facts.socket)),
+            netfilter: (in_netfilter && has(Facts::NETFILTER)).then(|| netfilter(&facts.netfilter)),
         }
     }
 }
@@ -93,6 +112,10 @@ const NO_QUEUE: &str = "noqueue";
 
 fn text(words: [u64; 2]) -> String {
     sanitize_bytes(&bytes_of(words)).into_owned()
+}
+
+fn long_text([a, b, c, d]: [u64; 4]) -> String {
+    sanitize_bytes([bytes_of([a, b]), bytes_of([c, d])].as_flattened()).into_owned()
 }
 
 fn route(route: &RouteFacts) -> Route {
@@ -132,5 +155,18 @@ fn socket(socket: &SocketFacts) -> Socket {
         sndbuf: socket.sndbuf,
         drops: socket.drops,
         listener,
+    }
+}
+
+fn netfilter(netfilter: &NetfilterFacts) -> Netfilter {
+    let has = |flag| netfilter.flags & flag != 0;
+    Netfilter {
+        hook: netfilter.hook,
+        pf: netfilter.pf,
+        table: long_text(netfilter.table),
+        family: has(NetfilterFacts::NFT).then_some(netfilter.family),
+        chain: long_text(netfilter.chain),
+        handle: (netfilter.rule_handle != 0).then_some(netfilter.rule_handle),
+        conntrack: has(NetfilterFacts::CONNTRACK),
     }
 }

@@ -7,7 +7,7 @@ use lossdrop_common::Event;
 use serde::Serialize;
 
 use super::{DropView, Output, Summary, facts::FactFields, packet};
-use crate::{accounting::Accounting, owners::Owner};
+use crate::{accounting::Accounting, knowledge::Class, owners::Owner};
 
 /// Writes JSON lines.
 #[derive(Clone, Debug, Default)]
@@ -184,7 +184,10 @@ impl Output for Json {
                 owner: drop.owner,
                 cpu: event.cpu,
                 stack: drop.stack,
-                facts: drop.facts.map(|facts| FactFields::new(facts, drop.peer_netns)),
+                facts: drop.facts.map(|facts| {
+                    let in_netfilter = drop.described.class() == Class::Netfilter;
+                    FactFields::new(facts, drop.peer_netns, in_netfilter)
+                }),
                 packet: &hex(drop.packet),
             },
             out,

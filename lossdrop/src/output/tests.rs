@@ -171,7 +171,7 @@ fn json_has_owner_stack_and_bytes_where_they_are_known() {
 
 #[test]
 fn json_has_what_the_kernel_knew_and_nothing_that_it_did_not_know() {
-    const NAMES: [&str; 5] = ["gso_size", "route", "peer", "qdisc", "socket"];
+    const NAMES: [&str; 6] = ["gso_size", "route", "peer", "qdisc", "socket", "netfilter"];
     let told = |facts: &Facts| {
         let beside = Beside { facts: Some(facts), ..Beside::default() };
         let line = rendered(&mut Json::default(), &[fault()], &beside);
