@@ -107,6 +107,7 @@ pub struct Config {
     pub filters: u32,
     /// Not 0: [`Facts`](crate::Facts) are in an event; [`Config::FACTS_WITH_PROBES`]: also what the optional probes know.
     pub facts: u32,
+    pub pad: u32,
     /// Detail events a second for each key, or [`RATE_UNLIMITED`].
     pub rate: u64,
     /// Rows of the key table for each CPU, a power of two, without the `other` row.
@@ -130,6 +131,7 @@ impl Config {
         args: 2,
         filters: 0,
         facts: 0,
+        pad: 0,
         rate: RATE_UNLIMITED,
         slots: 1,
         snaplen: 0,

@@ -140,7 +140,9 @@ pub struct SocketFacts {
     pub port: u16,
     /// `TCP_ESTABLISHED` and its neighbours.
     pub state: u8,
-    pub pad: [u8; 7],
+    /// Not 0: a filter of its own looks at what it receives (`SO_ATTACH_FILTER`, `SO_ATTACH_BPF`).
+    pub filtered: u8,
+    pub pad: [u8; 6],
 }
 
 /// What netfilter was doing with the packet, by the optional probes. It is of use for a drop within netfilter only: a packet
@@ -248,6 +250,7 @@ fact_offsets! {
     sk_family,
     sk_type,
     sk_num,
+    sk_filter,
     hook_state_hook,
     hook_state_pf,
     pktinfo_skb,

@@ -38,7 +38,7 @@ macro_rules! abi {
 }
 
 abi! {
-    Config: 408 bytes, align 8;
+    Config: 416 bytes, align 8;
     DropKey: 24 bytes, align 8;
     Event: 120 bytes, align 8;
     Facts: 288 bytes, align 8;

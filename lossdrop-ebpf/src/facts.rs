@@ -234,6 +234,8 @@ fn socket(facts: &mut SocketFacts, sk: *const u8) -> u32 {
         return 0;
     }
     fetch!(facts.rcvbuf, sk, sk_rcvbuf);
+    // SAFETY: as above.
+    facts.filtered = u8::from(unsafe { Probe::field::<u64>(sk, config!(fact_offsets.sk_filter)) } != 0);
     fetch!(facts.rmem, sk, sk_rmem);
     fetch!(facts.backlog, sk, sk_backlog_len);
     fetch!(facts.sndbuf, sk, sk_sndbuf);

@@ -3,7 +3,7 @@
 use lossdrop_common::{
     Event, Facts, L3,
     event::bytes_of,
-    facts::{DeviceFacts, PeerFacts, QdiscFacts, RouteFacts, SocketFacts},
+    facts::{DeviceFacts, NetfilterFacts, PeerFacts, QdiscFacts, RouteFacts, SocketFacts},
 };
 
 use crate::{
@@ -51,6 +51,10 @@ impl Seen<'_> {
 
     pub fn socket(&self) -> Option<&SocketFacts> {
         self.group(Facts::SOCKET).map(|facts| &facts.socket)
+    }
+
+    pub fn netfilter(&self) -> Option<&NetfilterFacts> {
+        self.group(Facts::NETFILTER).map(|facts| &facts.netfilter)
     }
 
     fn group(&self, bit: u32) -> Option<&Facts> {

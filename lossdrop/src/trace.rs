@@ -19,6 +19,7 @@ use crate::{
     decode::{Decoded, Layout},
     describe::{Described, Describer},
     error::{Error, Result},
+    judge::{Seen, judge},
     knowledge::{Kind, Severity},
     output::{DropView, Group, Output, Summary},
     resolve::Resolver,
@@ -122,7 +123,12 @@ impl<O: Output> Pipeline<O> {
         if self.hides(&described) {
             return None;
         }
-        let verdict = Verdict::of(&described);
+        let facts = decoded.facts();
+        let frames = self.describer.frames(decoded.stack());
+        let verdict = judge(
+            &described,
+            &Seen { event, facts: facts.as_ref(), frames: &frames, packet: decoded.packet },
+        );
         if !self.limits.selection.takes(&verdict) {
             self.refused += 1;
             return None;

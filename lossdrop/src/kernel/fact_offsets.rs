@@ -54,6 +54,7 @@ fields! {
     qdisc_qlen: "Qdisc" "q.qlen", "the length of a queue";
     qdisc_backlog: "Qdisc" "qstats.backlog", "the bytes in a queue";
     qdisc_drops: "Qdisc" "qstats.drops", "what a queueing discipline has dropped";
+    sk_filter: "sock" "sk_filter", "whether a socket has a filter of its own";
     sk_rcvbuf: "sock" "sk_rcvbuf", "the size of a receive buffer";
     sk_rmem: "sock" "sk_backlog.rmem_alloc", "how full a receive buffer is";
     sk_backlog_len: "sock" "sk_backlog.len", "how full a socket's backlog is";

@@ -167,6 +167,7 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
             (true, false) => 1,
             (true, true) => Config::FACTS_WITH_PROBES,
         },
+        pad: 0,
         rate: options.rate.map_or(RATE_UNLIMITED, u64::from),
         slots: options.keys,
         snaplen: options.snaplen.min(MAX_SNAPLEN),

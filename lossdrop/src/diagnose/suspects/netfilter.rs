@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lossdrop_common::{Event, Facts, L3, Shape};
+use lossdrop_common::{Event, Facts, L3, Shape, facts::NetfilterFacts};
 
 use super::{Story, Suspect, other};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     judge::name,
     knowledge::{Confidence, Kind, Severity, kinds},
     rules::{
-        self, Blame, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place,
+        self, Api, Blame, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place,
         Undecided, Verdict, What, blame, delete_command,
     },
 };
@@ -40,7 +40,7 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
     let sampled: Vec<(Vec<Candidate>, u64)> = group
         .samples
         .iter()
-        .map(|sample| (comparison.candidates(&place, &packet(sample, point)), 1))
+        .map(|sample| (narrowed(comparison.candidates(&place, &packet(sample, point)), sample), 1))
         .collect();
     let blame = judge(&sampled, &group, rules);
     let whole = blame.culprits.len() + blame.undecided.len() + usize::from(blame.unexplained > 0) == 1;
@@ -73,6 +73,37 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
         found.push((own, suspect));
     }
     found
+}
+
+/// Where the kernel itself named the table, chain or rule, nothing else is a candidate.
+fn narrowed(candidates: Vec<Candidate>, sample: &Sample) -> Vec<Candidate> {
+    let Some(told) = sample.seen().netfilter().copied() else { return candidates };
+    let same = |words: [u64; 4], full: &str| {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let known = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        // The kernel's name is cut to 31 bytes.
+        full.as_bytes() == known || (known.len() == 31 && full.as_bytes().starts_with(known))
+    };
+    let has = |flag: u16| told.flags & flag != 0;
+    let fits = |candidate: &Candidate| {
+        if has(NetfilterFacts::RULE) && told.rule_handle != 0 {
+            let named = matches!(candidate.what, What::Rule { handle: Some(handle), .. } if handle == told.rule_handle);
+            return named && same(told.table, &candidate.table) && same(told.chain, &candidate.chain);
+        }
+        if has(NetfilterFacts::XT) {
+            return candidate.api == Api::IptablesLegacy && same(told.table, &candidate.table);
+        }
+        !has(NetfilterFacts::NFT)
+            || (candidate.api != Api::IptablesLegacy && same(told.table, &candidate.table))
+    };
+    let mut narrow: Vec<Candidate> = candidates.iter().filter(|candidate| fits(candidate)).cloned().collect();
+    if narrow.is_empty() {
+        return candidates;
+    }
+    if let [only] = narrow.as_mut_slice() {
+        only.sure |= has(NetfilterFacts::RULE) && told.rule_handle != 0;
+    }
+    narrow
 }
 
 /// Blames for the packets that the counters have counted, since counts and deltas are compared; then for all.
@@ -190,13 +221,19 @@ fn connection_info(sample: &Sample) -> Option<u8> {
     (facts.present & Facts::CONNTRACK != 0).then_some(facts.packet.ctinfo)
 }
 
+/// `IP_CT_UNTRACKED`: such a packet has no connection.
+const UNTRACKED: u8 = 7;
+
 fn connection(sample: &Sample, point: HookPoint) -> Option<ConnectionState> {
     match connection_info(sample) {
         Some(0 | 3) => Some(ConnectionState::Established),
         Some(1 | 4) => Some(ConnectionState::Related),
         Some(2) => Some(ConnectionState::New),
-        Some(7) => Some(ConnectionState::Untracked),
+        Some(UNTRACKED) => Some(ConnectionState::Untracked),
         Some(_) => None,
+        None if sample.facts.is_some_and(|facts| facts.packet.ctinfo == UNTRACKED) => {
+            Some(ConnectionState::Untracked)
+        }
         // Behind conntrack, a packet without a connection is one that it found invalid. Before it, none has one.
         None => {
             let behind = matches!(point.hook, Hook::Input | Hook::Forward | Hook::Postrouting);

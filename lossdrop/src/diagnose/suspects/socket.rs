@@ -33,11 +33,11 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
         return Suspect::of(group, Some(culprit), other::tell);
     }
     let owner = owner(group, context, protocol, address, port);
-    // Who refused is not told; where a program of the cgroup looks at all that comes in, it is nearly always that.
+    // Who refused is not told: the socket's own filter, if it has one, or a program of its cgroup.
     if kind == &kinds::SOCKET_FILTER && owner.as_ref().is_some_and(super::bpf::is_watched) {
-        return super::bpf::cgroup(group, context)
-            .kind(&kinds::BPF_CGROUP_INGRESS)
-            .confidence(Confidence::Likely);
+        let has_own = group.find(|sample| sample.seen().socket().map(|socket| socket.filtered != 0));
+        let confidence = if has_own == Some(false) { Confidence::Certain } else { Confidence::Possible };
+        return super::bpf::cgroup(group, context).kind(&kinds::BPF_CGROUP_INGRESS).confidence(confidence);
     }
     let culprit = Culprit::new("socket", name).with("port", port);
     let culprit = match &owner {
