@@ -131,11 +131,7 @@ const BRIDGE_STP: Scenario = Scenario {
     name: "bridge-stp",
     summary: "a bridge with spanning tree, whose port has just come up and listens for half a minute",
     needs: &[Need::Reason("BRIDGE_INGRESS_STP_STATE")],
-    findings: &[Finding {
-        kind: "device/bridge-stp",
-        fix: Fix::None("the port forwards by itself, after two forward delays"),
-        ..FOUND
-    }],
+    findings: &[Finding { kind: "device/bridge-stp", ..FOUND }],
     setup: || {
         const PLAIN: Plain = Plain {
             setup: &[
@@ -168,7 +164,7 @@ const FAR_END_DOWN: Scenario = Scenario {
     name: "device-far-end-down",
     summary: "a cable whose far end is down",
     needs: &[],
-    findings: &[Finding { kind: "queue/device-down", netns: "client", culprit: &["eth0"], ..FOUND }],
+    findings: &[Finding { kind: "queue/device-down", netns: "server", culprit: &["eth0"], ..FOUND }],
     setup: || {
         const PLAIN: Plain = Plain {
             setup: &[
@@ -273,7 +269,6 @@ const UNKNOWN_VNI: Scenario = Scenario {
         netns: "server",
         culprit: &["VNI 77"],
         numbers: &[("vni", 77)],
-        fix: Fix::None("which of both is right, only their owner knows"),
         ..FOUND
     }],
     setup: || {

@@ -299,6 +299,5 @@ const TOO_BIG_FOUND: Finding = Finding {
     netns: "router",
     culprit: &["eth1"],
     numbers: &[("mtu", 1400), ("largest_ip", 1400), ("len_min", 1450), ("len_max", 1450)],
-    fix: Fix::None("the sender must learn the path MTU, which the other finding keeps from it"),
     ..Finding::RULE
 };

@@ -438,13 +438,7 @@ const LOOPBACK_SOURCE: Scenario = Scenario {
     watch: "sudo lossdrop trace --src 127.0.0.5",
     packets: "3 UDP datagrams, 127.0.0.5:7000 → 10.0.0.2:7001",
     needs: &[Need::Reason("IP_LOCALNET")],
-    findings: &[Finding {
-        kind: "routing/martian",
-        netns: "server",
-        culprit: &[],
-        fix: Fix::None("whoever sends with that address must stop"),
-        ..FOUND
-    }],
+    findings: &[Finding { kind: "routing/martian", netns: "server", culprit: &[], ..FOUND }],
     setup: || {
         const PLAIN: Plain = Plain {
             volleys: &[Volley {
@@ -470,6 +464,13 @@ const OWN_SOURCE: Scenario = Scenario {
     watch: "sudo lossdrop trace --src 10.0.0.2",
     packets: "3 UDP datagrams, 10.0.0.2:7000 → 10.0.0.2:7001, sent by another host",
     needs: &[Need::Reason("IP_LOCAL_SOURCE")],
+    findings: &[Finding {
+        kind: "routing/martian",
+        netns: "server",
+        culprit: &["10.0.0.2"],
+        fix: Fix::None("the other host that has the address must give it up"),
+        ..FOUND
+    }],
     setup: || {
         const PLAIN: Plain = Plain {
             volleys: &[Volley {

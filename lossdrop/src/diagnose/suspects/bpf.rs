@@ -201,10 +201,10 @@ pub(super) fn cgroup(group: &Group, context: &Context) -> Suspect<'static> {
         );
         Story::new(format!("the cgroup program {} refuses them", called(&program)), text)
             .number("id", program.id)
-            .fix(
-                Some(format!("bpftool cgroup detach {directory} cgroup_inet_{way} id {}", program.id)),
-                "takes the program off that cgroup, with all else that it does",
+            .look(Some(format!("bpftool cgroup show {directory} effective")), "the programs of this cgroup")
+            .look(
+                Some(format!("bpftool prog show id {}", program.id)),
+                "who loaded it: that one must take it off",
             )
-            .look(Some("bpftool cgroup tree".to_owned()), "the programs of all cgroups")
     })
 }

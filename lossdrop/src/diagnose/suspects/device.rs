@@ -132,6 +132,7 @@ fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
         let netns = group.key.netns;
         let link = context.link_named(netns, &name);
         let port = link.and_then(|link| link.bridge_port);
+        let master = link.and_then(|link| Some(context.link(netns, link.master?)?.name.clone()));
         if let Some(port) = port.filter(|port| port.state != "forwarding") {
             let text = format!(
                 "The bridge port {name} is {}: spanning tree, or somebody, keeps it from forwarding, so that there is no loop. A \
@@ -140,8 +141,16 @@ fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
             );
             return Story::new(format!("the bridge port {name} is {}", port.state), text)
                 .fix(
-                    context.places.exec(netns, &format!("bridge link set dev {name} state 3")),
-                    "forwards at once; where spanning tree runs, it decides again, and without it a loop is possible",
+                    master.and_then(|bridge| {
+                        context.places.exec(
+                            netns,
+                            &format!(
+                                "sh -c 'ip link set {bridge} type bridge stp_state 0 && ip link set {name} down && \
+                                 ip link set {name} up'"
+                            ),
+                        )
+                    }),
+                    "no spanning tree any more: only where no loop of cables is possible",
                 )
                 .look(context.places.exec(netns, &format!("bridge -d link show dev {name}")), "the port's state");
         }

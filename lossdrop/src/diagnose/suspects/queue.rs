@@ -23,6 +23,9 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     }
 }
 
+/// The handle of a queue that the kernel made by itself: it has none of its own.
+const HIDDEN: &str = "0:";
+
 /// The queue that dropped: of those whose counters moved on the device the one farthest from the root, since a parent
 /// repeats what its children drop.
 fn dropping(group: &Group, context: &Context) -> Option<(Qdisc, u64)> {
@@ -43,6 +46,12 @@ fn dropping(group: &Group, context: &Context) -> Option<(Qdisc, u64)> {
         .map(|qdisc| (qdisc, u64::from(qdisc.counters.drops.wrapping_sub(before(qdisc)))))
         .filter(|(_, delta)| *delta > 0)
         .collect();
+    // What a tbf keeps its packets in by itself is a part of it.
+    let of_tbf = |qdisc: &Qdisc| {
+        qdisc.handle == HIDDEN
+            && moved.iter().any(|(above, _)| above.kind == "tbf" && qdisc.parent.starts_with(&above.handle))
+    };
+    let moved: Vec<&(&Qdisc, u64)> = moved.iter().filter(|(qdisc, _)| !of_tbf(qdisc)).collect();
     let is_parent = |handle: &str| moved.iter().any(|(qdisc, _)| qdisc.parent.starts_with(handle));
     let leaves = moved.iter().filter(|(qdisc, _)| qdisc.handle.is_empty() || !is_parent(&qdisc.handle));
     leaves.max_by_key(|(_, delta)| *delta).map(|(qdisc, delta)| ((*qdisc).clone(), *delta))
@@ -61,7 +70,7 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
             Culprit::new("qdisc", format!("{} {:x}: on {device}", name(told.kind), told.handle >> 16));
         return Suspect::of(group, Some(culprit), other::tell);
     };
-    let handle = if qdisc.handle == "0:" { String::new() } else { format!(" {}", qdisc.handle) };
+    let handle = if qdisc.handle == HIDDEN { String::new() } else { format!(" {}", qdisc.handle) };
     let culprit = Culprit::new("qdisc", format!("{}{handle} on {device}", qdisc.kind))
         .text(describe(&qdisc))
         .with("kind", qdisc.kind.clone())
@@ -112,7 +121,7 @@ fn describe(qdisc: &Qdisc) -> String {
 fn address(qdisc: &Qdisc, device: &str) -> String {
     let parent = if qdisc.parent == "root" { "root".to_owned() } else { format!("parent {}", qdisc.parent) };
     match qdisc.handle.as_str() {
-        "" | "0:" => format!("dev {device} {parent}"),
+        "" | HIDDEN => format!("dev {device} {parent}"),
         handle => format!("dev {device} {parent} handle {handle}"),
     }
 }
@@ -161,7 +170,9 @@ fn tell_limit(
                 Limit::Packets(limit) => limit.saturating_mul(10).max(1000),
                 Limit::Bytes(limit) => limit.saturating_mul(10).max(1 << 20),
             };
-            context.places.tc(netns, &format!("qdisc change {address} {kind} limit {wanted}"))
+            // One that the kernel made by itself can't be changed, only replaced.
+            let verb = if qdisc.handle == HIDDEN { "replace" } else { "change" };
+            context.places.tc(netns, &format!("qdisc {verb} {address} {kind} limit {wanted}"))
         }
         (_, None) => None,
     };

@@ -55,8 +55,14 @@ fn route(source: IpAddr, destination: IpAddr, group: &Group, context: &Context) 
     // entry says so.
     let own = context.route(netns, query);
     let incoming = context.route(netns, Query { src: Some(source), iif: Some(came_in), ..query });
-    let refused =
-        |kind: RouteKind| [&own, &incoming].into_iter().flatten().find(|route| route.kind == kind).cloned();
+    // Without an entry that matched, the kernel refuses for another reason: forwarding is off.
+    let refused = |kind: RouteKind| {
+        [&own, &incoming]
+            .into_iter()
+            .flatten()
+            .find(|route| route.kind == kind && route.dst.is_some())
+            .cloned()
+    };
     let special = [
         (RouteKind::Blackhole, &kinds::ROUTING_BLACKHOLE),
         (RouteKind::Prohibit, &kinds::ROUTING_PROHIBIT),
