@@ -15,6 +15,8 @@ const INDENT: &str = "             ";
 /// The text's width on a terminal that is wider, or on none.
 const WIDEST: usize = 120;
 const NARROWEST: usize = 60;
+/// The longest text of a culprit that stands beside its name.
+const SHORT: usize = 24;
 /// Cells of a histogram's longest bar.
 const BAR: u64 = 24;
 /// Lengths that a histogram shows.
@@ -100,7 +102,7 @@ impl Paper {
         let benign: u64 = diagnosis.benign.iter().map(|noise| noise.count).sum();
         let books = diagnosis.accounting;
         let text = format!(
-            "Watched {:.1} s on {} (Linux {}): {} seen, {} explained, {} benign, {} unexplained, {} filtered, {} lost.",
+            "Watched {:.1} s on {} ({}): {} seen, {} explained, {} benign, {} unexplained, {} filtered, {} lost.",
             diagnosis.duration_s,
             diagnosis.host,
             diagnosis.kernel,
@@ -137,8 +139,12 @@ impl Paper {
         );
         if let Some(culprit) = &finding.culprit {
             let netns = finding.netns.as_deref().map_or_else(String::new, |name| format!(", netns {name}"));
-            let _ = writeln!(out, "{INDENT}{}{netns}", self.styled(Style::new().bold(), &culprit.name));
-            if !culprit.text.is_empty() {
+            let name = self.styled(Style::new().bold(), &culprit.name);
+            // A word or two stand beside the name; a rule's text has a line of its own, to be copied.
+            let short = !culprit.text.is_empty() && culprit.text.len() <= SHORT;
+            let beside = if short { format!(" ({})", culprit.text) } else { String::new() };
+            let _ = writeln!(out, "{INDENT}{name}{beside}{netns}");
+            if !culprit.text.is_empty() && !short {
                 let _ = writeln!(out, "{INDENT}  {}", culprit.text);
             }
         }
@@ -158,8 +164,9 @@ impl Paper {
         for flow in &finding.flows {
             let _ = writeln!(out, "{INDENT}{:<width$}   {}", flow.flow, thousands(flow.count));
         }
-        for (index, fix) in finding.fixes.iter().enumerate() {
-            let label = if index == 0 { "fix" } else { "or" };
+        let fixes =
+            finding.fixes.iter().enumerate().map(|(index, fix)| (if index == 0 { "fix" } else { "or" }, fix));
+        for (label, fix) in fixes.chain(finding.look.iter().map(|look| ("see", look))) {
             let command = self.styled(AnsiColor::Green.on_default(), &fix.command);
             let _ = writeln!(out, "{INDENT}{label:<4}{command}");
             if !fix.effect.is_empty() {
