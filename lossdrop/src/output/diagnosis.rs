@@ -260,3 +260,6 @@ fn histogram(sizes: &[Size], passes: Option<u64>) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;
