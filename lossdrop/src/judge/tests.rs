@@ -224,6 +224,7 @@ fn noise_is_never_refined() {
     described.kind = &kinds::MTU_VETH_PEER;
     let key = ipv4(6, &[Shape::RST]);
     let event = Event { skb_len: 9000, ..testing::packet(key, "10.0.0.1", "10.0.0.2", None) };
-    let verdict = judge(&described, &Seen { event: &event, facts: Some(&single()), frames: &[], packet: &[] });
+    let verdict =
+        judge(&described, &Seen { event: &event, facts: Some(&single()), frames: &[], packet: &[] });
     assert_eq!((verdict.kind, verdict.severity), (&kinds::MTU_VETH_PEER, Severity::Benign));
 }

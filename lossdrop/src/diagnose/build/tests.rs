@@ -70,7 +70,9 @@ fn a_scan_of_fifty_closed_ports_is_seven_findings_and_one_of_all_others() {
     assert!(crowd.text.starts_with("udp 10.0.0.2:") && crowd.text.ends_with(", …"), "{}", crowd.text);
     assert_eq!(crowd.text.matches("udp 10.0.0.2:").count(), 5);
     assert_eq!(name(&diagnosis.findings[1]), "udp 10.0.0.2:50");
-    assert!(diagnosis.findings.iter().all(|finding| finding.exact && finding.netns.as_deref() == Some("web")));
+    assert!(
+        diagnosis.findings.iter().all(|finding| finding.exact && finding.netns.as_deref() == Some("web"))
+    );
     assert_eq!(diagnosis.accounting, Books { seen: 1275, shown: 1275, ..Books::default() });
 }
 
@@ -96,10 +98,8 @@ fn drops_of_one_culprit_are_one_finding_wherever_the_packets_were() {
 
 #[test]
 fn the_worst_comes_first_then_the_sure_then_the_frequent() {
-    let of = |kind: &'static Kind, severity: Severity, confidence: Confidence, count: u64, name: &str| Finding {
-        severity,
-        confidence,
-        ..found(kind, count, Culprit::new("rule", name), [])
+    let of = |kind: &'static Kind, severity: Severity, confidence: Confidence, count: u64, name: &str| {
+        Finding { severity, confidence, ..found(kind, count, Culprit::new("rule", name), []) }
     };
     use Confidence::{Certain, Likely, Possible};
     use Severity::{Capacity, Fault, Policy};
@@ -127,11 +127,9 @@ fn the_worst_finding_decides_whether_all_is_well() {
     assert!(is_healthy(&diagnosis));
     assert_eq!((diagnosis.findings.len(), diagnosis.severity()), (0, Severity::Benign));
     let of = |kind: &'static Kind| found(kind, 1, Culprit::new("rule", "it"), []);
-    for (kind, healthy) in [
-        (&kinds::NETFILTER_RULE, true),
-        (&kinds::SOCKET_RCVBUF, false),
-        (&kinds::MTU_VETH_PEER, false),
-    ] {
+    for (kind, healthy) in
+        [(&kinds::NETFILTER_RULE, true), (&kinds::SOCKET_RCVBUF, false), (&kinds::MTU_VETH_PEER, false)]
+    {
         diagnosis.findings = vec![of(&kinds::NETFILTER_POLICY), of(kind)];
         assert_eq!(is_healthy(&diagnosis), healthy, "{kind}");
     }
@@ -160,10 +158,7 @@ fn what_was_lost_is_told_in_the_notes_and_in_the_books() {
     counters.seen += 3;
     counters.add_missed(2);
     let diagnosis = diagnosed(&[fault()], counters);
-    assert_eq!(
-        diagnosis.accounting,
-        Books { seen: 110, shown: 100, suppressed: 5, filtered: 3, lost: 2 }
-    );
+    assert_eq!(diagnosis.accounting, Books { seen: 110, shown: 100, suppressed: 5, filtered: 3, lost: 2 });
     let [keys, details] = &diagnosis.notes[..] else { panic!("{:?}", diagnosis.notes) };
     assert!(keys.starts_with("5 drops are of kinds") && keys.contains("--keys"), "{keys}");
     assert!(details.starts_with("99 details") && details.contains("--buffer"), "{details}");

@@ -73,8 +73,7 @@ async fn collected(events: &[Event], rows: &[(DropKey, u64)]) -> Collected {
 async fn closed_ports_are_told_apart_by_address_and_port() {
     let events = [closed(1), closed(2), closed(1), to("10.0.0.3", closed(1))];
     let collected = collected(&events, &[(closed(1).key, 4)]).await;
-    let counts: Vec<(u64, bool)> =
-        collected.groups.iter().map(|group| (group.count, group.exact)).collect();
+    let counts: Vec<(u64, bool)> = collected.groups.iter().map(|group| (group.count, group.exact)).collect();
     assert_eq!(counts, [(2, true), (1, true), (1, true)]);
     let address = "10.0.0.2".parse().expect("an address");
     assert_eq!(collected.groups[0].key.target, Target::Port(UDP, address, 1));

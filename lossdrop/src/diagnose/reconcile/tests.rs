@@ -47,11 +47,7 @@ fn a_queue_s_counter_is_explained_by_drops_at_its_device_only() {
 #[test]
 fn a_veth_s_loss_is_told_at_both_ends_and_said_to_be_the_same() {
     // The packet was at the sender's end; the culprit is the other.
-    let lost = Part {
-        netns: WEB,
-        device: "eth0".to_owned(),
-        ..part(&kinds::MTU_VETH_PEER, EDGE, TCP, 3)
-    };
+    let lost = Part { netns: WEB, device: "eth0".to_owned(), ..part(&kinds::MTU_VETH_PEER, EDGE, TCP, 3) };
     let near = line_of(moved(EDGE, of_link(2, "veth0"), "tx_dropped", 3), std::slice::from_ref(&lost));
     assert_eq!((near.explained, near.findings), (3, vec![1]));
     assert_eq!(near.remark, "the same packets, counted at both ends of the veth");
@@ -106,10 +102,8 @@ fn what_nothing_explains_stays_open_and_the_counter_says_what_else_moves_it() {
 
 #[test]
 fn more_drops_than_a_counter_counted_explain_no_more_than_that() {
-    let line = line_of(
-        moved(WEB, Scope::Snmp, "UdpNoPorts", 4),
-        &[part(&kinds::SOCKET_CLOSED_PORT, WEB, UDP, 9)],
-    );
+    let line =
+        line_of(moved(WEB, Scope::Snmp, "UdpNoPorts", 4), &[part(&kinds::SOCKET_CLOSED_PORT, WEB, UDP, 9)]);
     assert_eq!((line.delta, line.explained), (4, 4));
 }
 
@@ -133,12 +127,14 @@ fn counters_that_repeat_others_or_tell_of_no_loss_have_no_line_and_the_rest_are_
 
 #[test]
 fn a_guilty_rule_s_counter_is_told_with_the_finding() {
-    let finding = |packets: Option<u64>| crate::testing::diagnosis::finding(
-        &kinds::NETFILTER_RULE,
-        6,
-        Culprit::new("rule", "nft inet lab input handle 3"),
-        packets.map(|packets| ("packets", packets)),
-    );
+    let finding = |packets: Option<u64>| {
+        crate::testing::diagnosis::finding(
+            &kinds::NETFILTER_RULE,
+            6,
+            Culprit::new("rule", "nft inet lab input handle 3"),
+            packets.map(|packets| ("packets", packets)),
+        )
+    };
     let findings = [finding(None), finding(Some(8)), finding(Some(0))];
     let lines = lines(&context(), &[], &findings);
     let [line] = &lines[..] else { panic!("{lines:?}") };

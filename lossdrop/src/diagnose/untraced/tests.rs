@@ -49,8 +49,7 @@ fn what_the_accept_queue_lost_is_what_was_counted_and_not_traced() {
 fn the_listener_whose_own_count_moved_is_the_culprit() {
     let mut context =
         machine_with(&[listener(80, 200, 11), listener(443, 129, 12)], &[("TcpExtListenOverflows", 5)]);
-    let scope =
-        Scope::Listener { address: "10.0.0.2".parse().expect("an address"), port: 443, inode: 12 };
+    let scope = Scope::Listener { address: "10.0.0.2".parse().expect("an address"), port: 443, inode: 12 };
     context.moved.push(moved(WEB, scope, "drops", 5));
     let owner = Owner { pid: 812, comm: "nginx".to_owned(), cgroup: String::new() };
     context.owners.insert(12, owner);
@@ -60,7 +59,11 @@ fn the_listener_whose_own_count_moved_is_the_culprit() {
     assert_eq!(culprit.more["process"]["pid"], 812);
     assert_eq!(finding.confidence, Confidence::Certain);
     assert_eq!(finding.numbers, [("backlog", 128), ("queued", 129), ("lost", 5)].into());
-    assert!(finding.explanation.contains("nginx[812] does not accept fast enough"), "{}", finding.explanation);
+    assert!(
+        finding.explanation.contains("nginx[812] does not accept fast enough"),
+        "{}",
+        finding.explanation
+    );
     assert_eq!(finding.look[0].command, "ip netns exec web ss -lnt");
 }
 
