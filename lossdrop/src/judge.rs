@@ -256,3 +256,6 @@ fn socket_buffer(verdict: &mut Verdict, seen: &Seen<'_>) {
         verdict.evidence.push(format!("receive buffer {} of {} bytes", socket.rmem, socket.rcvbuf));
     }
 }
+
+#[cfg(test)]
+mod tests;

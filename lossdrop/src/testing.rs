@@ -1,5 +1,7 @@
 //! Events for the unit tests: made up, and recorded from a kernel (`tests-data/recorded`).
 
+pub(crate) mod diagnosis;
+
 use std::net::IpAddr;
 
 use lossdrop_common::{

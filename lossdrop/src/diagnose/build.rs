@@ -335,3 +335,6 @@ pub(super) fn crowd(kind: &'static str, names: &[String]) -> Culprit {
     let more = if names.len() > shown.len() { ", …" } else { "" };
     Culprit::new(kind, format!("{} others", names.len())).text(format!("{}{more}", shown.join(", ")))
 }
+
+#[cfg(test)]
+mod tests;

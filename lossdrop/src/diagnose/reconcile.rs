@@ -310,15 +310,4 @@ pub fn moved(context: &Context, netns: u32, name: &str) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_counter_is_listed_twice_for_the_same_place() {
-        let mut seen = std::collections::HashSet::new();
-        for known in COUNTERS {
-            let place = format!("{:?} {} {:?} {:?}", known.of, known.name, known.place, known.l3);
-            assert!(seen.insert(place), "{} is listed twice", known.name);
-        }
-    }
-}
+mod tests;

@@ -183,3 +183,6 @@ pub(super) fn several<'a>(group: &Group, one: Suspect<'_>, names: &[String]) -> 
         ..suspect
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -258,3 +258,6 @@ fn device(
     story.numbers = numbers;
     finding(kind, netns, lost, Some(Culprit::new("device", name)), story, context)
 }
+
+#[cfg(test)]
+mod tests;
