@@ -12,6 +12,7 @@ mod other;
 mod queue;
 mod routing;
 mod socket;
+mod told;
 mod tunnel;
 mod xfrm;
 
