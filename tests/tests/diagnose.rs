@@ -1,7 +1,9 @@
 //! Every scenario of the lab, diagnosed: exactly the findings that are due, each with its culprit, its numbers and its
 //! exact count, nothing else; and the very command that is printed ends the drops.
 //!
-//! `LOSSDROP_SCENARIO=name` (or a part of it) runs only those.
+//! `LOSSDROP_SCENARIO=name` (or a part of it) runs only those. `LOSSDROP_DIAGNOSE_ARGS` holds further arguments of
+//! `lossdrop diagnose`, divided by blanks: `--no-probes`. With `LOSSDROP_WITHOUT_FIXES` nothing of what is printed is typed,
+//! which takes half the time.
 
 use std::collections::VecDeque;
 use std::env;
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use lossdrop_lab::lossdrop::diagnose_command;
-use lossdrop_lab::{Count, Finding, Fix, Lab, Lossdrop, Output, Scenario, Shot};
+use lossdrop_lab::{Count, Finding, Fix, Lab, Lossdrop, Need, Output, Scenario, Shot};
 use serde_json::Value;
 
 /// Scenarios diagnosed at the same time.
@@ -22,44 +24,48 @@ const SIDE_BY_SIDE: usize = 4;
 #[test]
 fn every_scenario_is_diagnosed_exactly_and_its_fix_ends_the_drops() {
     let wanted = env::var("LOSSDROP_SCENARIO").unwrap_or_default();
-    let waiting: VecDeque<_> = Scenario::all().filter(|scenario| scenario.name.contains(&wanted)).collect();
-    assert!(!waiting.is_empty(), "no scenario is called {wanted}");
-    let (waiting, failures, done) = (Mutex::new(waiting), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                while let Some(scenario) = lock(&waiting).pop_front() {
-                    let start = Instant::now();
-                    match diagnose_if_possible(scenario) {
-                        Ok(true) => lock(&done).push(format!(
-                            "{:.1} s {}",
-                            start.elapsed().as_secs_f64(),
-                            scenario.name
-                        )),
-                        Ok(false) => {}
-                        Err(error) => lock(&failures).push(format!("{}: {error:#}", scenario.name)),
-                    }
+    let (alone, together): (Vec<_>, Vec<_>) = Scenario::all()
+        .filter(|scenario| scenario.name.contains(&wanted))
+        .partition(|scenario| scenario.needs.contains(&Need::OwnMachine));
+    assert!(!(alone.is_empty() && together.is_empty()), "no scenario is called {wanted}");
+    let mut failures = diagnose_all(together, SIDE_BY_SIDE);
+    // These change what the others rest on.
+    failures.extend(diagnose_all(alone, 1));
+    assert!(failures.is_empty(), "{} failed: {}", failures.len(), failures.join(", "));
+}
+
+/// Diagnoses them, so many at the same time; returns the names of those that failed. Each is told as soon as it is done.
+fn diagnose_all(scenarios: Vec<&Scenario>, side_by_side: usize) -> Vec<&str> {
+    let (waiting, failures) = (Mutex::new(VecDeque::from(scenarios)), Mutex::new(Vec::new()));
+    let next = || lock(&waiting).pop_front();
+    let work = || {
+        while let Some(scenario) = next() {
+            let start = Instant::now();
+            let result = diagnose_if_possible(scenario);
+            let took = start.elapsed().as_secs_f64();
+            match result {
+                Ok(None) => println!("{}: diagnosed in {took:.1} s", scenario.name),
+                Ok(Some(missing)) => println!("{}: skipped: {missing}", scenario.name),
+                Err(error) => {
+                    println!("{}: failed after {took:.1} s: {error:#}\n", scenario.name);
+                    lock(&failures).push(scenario.name);
                 }
-            });
+            }
         }
-    });
-    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let done = lock(&done);
-    println!("{} scenarios diagnosed:\n{}", done.len(), done.join("\n"));
-    assert!(failures.is_empty(), "{} failed:\n\n{}", failures.len(), failures.join("\n\n"));
+    };
+    thread::scope(|scope| (0..side_by_side).for_each(|_| drop(scope.spawn(work))));
+    failures.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn diagnose_if_possible(scenario: &Scenario) -> Result<bool> {
+/// Returns what is missing, if it cannot run here.
+fn diagnose_if_possible(scenario: &Scenario) -> Result<Option<String>> {
     match &scenario.missing()[..] {
-        [] => is_diagnosed(scenario).map(|()| true),
-        missing => {
-            println!("{} is skipped: {}", scenario.name, missing.join("; "));
-            Ok(false)
-        }
+        [] => is_diagnosed(scenario).map(|()| None),
+        missing => Ok(Some(missing.join("; "))),
     }
 }
 
@@ -81,13 +87,17 @@ fn is_diagnosed(scenario: &Scenario) -> Result<()> {
         ensure!(matching.len() == 1, "{} findings like {expected:?}\n{}", matching.len(), complaint());
         check(expected, matching[0], &shot).with_context(complaint)?;
     }
+    if env::var_os("LOSSDROP_WITHOUT_FIXES").is_some() {
+        return Ok(());
+    }
     is_fixed(scenario, &mut *lab, found)
 }
 
 /// Runs a diagnosis around `traffic`, checks its form, its books and its exit code.
 fn diagnose<T>(lab: &mut dyn Lab, traffic: impl FnOnce(&mut dyn Lab) -> Result<T>) -> Result<(T, Value)> {
-    let running =
-        Lossdrop::launch(&mut diagnose_command(&lab.namespaces(), &["--json", "--duration", "2m"])?)?;
+    let more = env::var("LOSSDROP_DIAGNOSE_ARGS").unwrap_or_default();
+    let mut command = diagnose_command(&lab.namespaces(), &["--json", "--duration", "2m"])?;
+    let running = Lossdrop::launch(command.args(more.split_whitespace()))?;
     let sent = traffic(lab)?;
     let output = running.stop()?;
     let diagnosis = said(&output)?;

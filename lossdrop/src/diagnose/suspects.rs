@@ -13,6 +13,7 @@ mod other;
 mod queue;
 mod routing;
 mod socket;
+mod told;
 mod tunnel;
 mod xfrm;
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lossdrop_common::{Event, Facts, L3, Shape, facts::NetfilterFacts};
+use lossdrop_common::{Event, Facts, L3, Shape};
 
-use super::{Story, Suspect, other};
+use super::{Story, Suspect, other, told};
 use crate::{
     diagnose::{
         context::{Context, Rules},
@@ -15,7 +15,7 @@ use crate::{
     judge::name,
     knowledge::{Confidence, Kind, Severity, kinds},
     rules::{
-        self, Api, Blame, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place,
+        self, Blame, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place,
         Undecided, Verdict, What, blame, delete_command,
     },
 };
@@ -28,19 +28,19 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
         let suspect = other::suspect(&group, context);
         return vec![(group, suspect)];
     };
-    if let Some(suspect) = conntrack(&group, point, context) {
-        return vec![(group, suspect)];
-    }
+    let (mut found, group) = conntrack(group, point, context);
+    let Some(group) = group else { return found };
     let Some(rules) = context.rules.get(&group.key.netns) else {
         let suspect = nobody(&group, point);
-        return vec![(group, suspect)];
+        found.push((group, suspect));
+        return found;
     };
     let comparison = Comparison::new(&rules.before, &rules.after);
     let place = place(point, context);
     let sampled: Vec<(Vec<Candidate>, u64)> = group
         .samples
         .iter()
-        .map(|sample| (narrowed(comparison.candidates(&place, &packet(sample, point)), sample), 1))
+        .map(|sample| (told::narrowed(comparison.candidates(&place, &packet(sample, point)), sample), 1))
         .collect();
     let blame = judge(&sampled, &group, rules);
     let whole = blame.culprits.len() + blame.undecided.len() + usize::from(blame.unexplained > 0) == 1;
@@ -54,7 +54,6 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
             sampled.iter().zip(&group.samples).filter(|((candidates, _), _)| candidates.iter().any(wanted));
         group.part(count, own.map(|(_, sample)| sample.clone()))
     };
-    let mut found = Vec::new();
     for culprit in &blame.culprits {
         let own = part(culprit.count, &|candidate| candidate.is(&culprit.candidate));
         let suspect = rule(&own, culprit, point, context);
@@ -73,37 +72,6 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
         found.push((own, suspect));
     }
     found
-}
-
-/// Where the kernel itself named the table, chain or rule, nothing else is a candidate.
-fn narrowed(candidates: Vec<Candidate>, sample: &Sample) -> Vec<Candidate> {
-    let Some(told) = sample.seen().netfilter().copied() else { return candidates };
-    let same = |words: [u64; 4], full: &str| {
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let known = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-        // The kernel's name is cut to 31 bytes.
-        full.as_bytes() == known || (known.len() == 31 && full.as_bytes().starts_with(known))
-    };
-    let has = |flag: u16| told.flags & flag != 0;
-    let fits = |candidate: &Candidate| {
-        if has(NetfilterFacts::RULE) && told.rule_handle != 0 {
-            let named = matches!(candidate.what, What::Rule { handle: Some(handle), .. } if handle == told.rule_handle);
-            return named && same(told.table, &candidate.table) && same(told.chain, &candidate.chain);
-        }
-        if has(NetfilterFacts::XT) {
-            return candidate.api == Api::IptablesLegacy && same(told.table, &candidate.table);
-        }
-        !has(NetfilterFacts::NFT)
-            || (candidate.api != Api::IptablesLegacy && same(told.table, &candidate.table))
-    };
-    let mut narrow: Vec<Candidate> = candidates.iter().filter(|candidate| fits(candidate)).cloned().collect();
-    if narrow.is_empty() {
-        return candidates;
-    }
-    if let [only] = narrow.as_mut_slice() {
-        only.sure |= has(NetfilterFacts::RULE) && told.rule_handle != 0;
-    }
-    narrow
 }
 
 /// Blames for the packets that the counters have counted, since counts and deltas are compared; then for all.
@@ -462,22 +430,58 @@ fn nobody<'a>(group: &Group, point: HookPoint) -> Suspect<'a> {
     .confidence(Confidence::Likely)
 }
 
-/// A table of connections that is full: never blamed unless the kernel counted so.
-fn conntrack<'a>(group: &Group, point: HookPoint, context: &Context) -> Option<Suspect<'a>> {
-    let netns = group.key.netns;
-    let at_entry = matches!(point.hook, Hook::Prerouting | Hook::Output);
-    if point.engine != Engine::Other || !at_entry {
-        return None;
+/// Takes what conntrack refused out of the group, and returns the rest.
+fn conntrack<'a>(
+    group: Group,
+    point: HookPoint,
+    context: &Context,
+) -> (Vec<(Group, Suspect<'a>)>, Option<Group>) {
+    let refused = conntrack_refused(&group, point, context);
+    if refused == 0 {
+        return (Vec::new(), Some(group));
     }
+    let Some(suspect) = table_full(&group, context) else { return (Vec::new(), Some(group)) };
+    if refused == group.count {
+        return (vec![(group, suspect)], None);
+    }
+    let part = |count, by_conntrack: bool| {
+        let samples = group.samples.iter().filter(|sample| told::is_by_conntrack(sample) == by_conntrack);
+        group.part(count, samples.cloned())
+    };
+    (vec![(part(refused, true), suspect)], Some(part(group.count - refused, false)))
+}
+
+/// How many of the drops are conntrack's: by the probes where they are, else by its own count, if that is all of them and the
+/// table is full.
+fn conntrack_refused(group: &Group, point: HookPoint, context: &Context) -> u64 {
+    if point.engine != Engine::Other || !matches!(point.hook, Hook::Prerouting | Hook::Output) {
+        return 0;
+    }
+    let probed = group.samples.iter().filter(|sample| told::is_told(sample)).count();
+    if probed > 0 && probed == group.samples.len() {
+        let own = group.samples.iter().filter(|sample| told::is_by_conntrack(sample)).count() as u64;
+        let (parts, _) = share_out(group.count, &[own, group.samples.len() as u64 - own]);
+        return parts[0];
+    }
+    let netns = group.key.netns;
+    let tables =
+        [&context.before, &context.after].map(|reading| reading.netns.get(&netns)?.conntrack.as_ref());
+    let [Some(before), Some(after)] = tables else { return 0 };
+    let refused = after.stat("drop").saturating_sub(before.stat("drop"));
+    // Legacy rules at the same hook count for themselves; what they explain is theirs.
+    if refused >= group.count && after.count.max(before.count) >= after.max { group.count } else { 0 }
+}
+
+/// A table of connections that is full.
+fn table_full<'a>(group: &Group, context: &Context) -> Option<Suspect<'a>> {
+    let netns = group.key.netns;
     let (before, after) = (context.before.netns.get(&netns)?, context.after.netns.get(&netns)?);
     let (before, after) = (before.conntrack.as_ref()?, after.conntrack.as_ref()?);
     let refused = after.stat("drop").saturating_sub(before.stat("drop"));
-    // Legacy rules at the same hook count for themselves; what they explain is theirs.
-    if refused == 0 || refused < group.count || after.count.max(before.count) < after.max {
-        return None;
-    }
     let (entries, max) = (after.count.max(before.count), after.max);
     let culprit = Culprit::new("conntrack", "conntrack table").text(format!("{entries} of {max}"));
+    // Connections may have ended by the second reading.
+    let confidence = if entries >= max { Confidence::Certain } else { Confidence::Likely };
     let suspect = Suspect::of(group, Some(culprit), move |group, context| {
         let text = format!(
             "The table of connections{} is full: {entries} of {max} (nf_conntrack_max). Whatever would begin a new connection is dropped; \
@@ -495,7 +499,7 @@ fn conntrack<'a>(group: &Group, point: HookPoint, context: &Context) -> Option<S
             )
             .look(context.places.exec(group.key.netns, "conntrack -S"), "drop and early_drop for each CPU")
     });
-    Some(suspect.kind(&kinds::NETFILTER_CONNTRACK_FULL).confidence(Confidence::Certain))
+    Some(suspect.kind(&kinds::NETFILTER_CONNTRACK_FULL).confidence(confidence))
 }
 
 /// How many drops each hook saw of nft's own code: whether the kernel frees there at all.
