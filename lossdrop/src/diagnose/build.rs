@@ -229,7 +229,7 @@ fn parts(group: &Group, suspect: &Suspect<'_>) -> Vec<Part> {
 
 fn finding(group: &Group, suspect: &Suspect<'_>, context: &Context) -> Finding {
     let story = suspect.tell(group, context);
-    let timestamp = |unix_ns: i128| Some(Timestamp::from_nanosecond(unix_ns).ok()?.to_string());
+    let timestamp = |unix_ns: i128| Some(format!("{:.9}", Timestamp::from_nanosecond(unix_ns).ok()?));
     let told = group.detailed > 0;
     Finding {
         cause: suspect.kind.class.as_str(),

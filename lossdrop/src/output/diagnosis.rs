@@ -15,6 +15,8 @@ const INDENT: &str = "             ";
 /// The text's width on a terminal that is wider, or on none.
 const WIDEST: usize = 120;
 const NARROWEST: usize = 60;
+/// The longest text of a culprit that stands beside its name.
+const SHORT: usize = 24;
 /// Cells of a histogram's longest bar.
 const BAR: u64 = 24;
 /// Lengths that a histogram shows.
@@ -119,7 +121,7 @@ impl Paper {
         let benign: u64 = diagnosis.benign.iter().map(|noise| noise.count).sum();
         let books = diagnosis.accounting;
         let text = format!(
-            "Watched {:.1} s on {} (Linux {}): {} seen, {} explained, {} benign, {} unexplained, {} filtered, {} lost.",
+            "Watched {:.1} s on {} ({}): {} seen, {} explained, {} benign, {} unexplained, {} filtered, {} lost.",
             diagnosis.duration_s,
             diagnosis.host,
             diagnosis.kernel,
@@ -195,10 +197,17 @@ impl Paper {
             return netns.map_or_else(String::new, |netns| format!("{}\n", self.wrap(&netns)));
         };
         let netns = netns.map_or_else(String::new, |netns| format!(", {netns}"));
+        // A word or two stand beside the name; a rule's text has lines of its own, to be copied.
+        let is_short = culprit.text.chars().count() <= SHORT;
+        let beside = match culprit.text.as_str() {
+            text if !text.is_empty() && is_short => format!(" ({text})"),
+            _ => String::new(),
+        };
         let name = self.styled(Style::new().bold(), &culprit.name);
-        let line = self.wrap(&format!("{}{netns}", culprit.name)).replacen(&culprit.name, &name, 1);
+        let line =
+            self.wrap(&format!("{}{beside}{netns}", culprit.name)).replacen(&culprit.name, &name, 1);
         let mut out = format!("{line}\n");
-        if !culprit.text.is_empty() {
+        if !is_short {
             let indent = format!("{INDENT}  ");
             let _ = writeln!(out, "{}", self.fill(&indent, &indent, &culprit.text));
         }
