@@ -164,7 +164,7 @@ static COUNTERS: &[Known] = counters! {
 /// Drops of one key that a finding, or noise, stands for.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// From 0; `None` for noise.
+    /// From 0; `None` for what is not shown.
     pub finding: Option<usize>,
     pub kind: &'static Kind,
     pub key: DropKey,
@@ -173,6 +173,8 @@ pub struct Part {
     pub netns: u32,
     /// The culprit's device; empty for none.
     pub device: String,
+    /// Noise.
+    pub benign: bool,
 }
 
 fn of(scope: &Scope) -> Option<Of> {
@@ -237,7 +239,8 @@ fn line(moved: &Moved, context: &Context, parts: &[Part]) -> Option<CounterLine>
         match part.finding {
             Some(finding) if !findings.contains(&(finding + 1)) => findings.push(finding + 1),
             Some(_) => {}
-            None => noise += part.count,
+            None if part.benign => noise += part.count,
+            None => {}
         }
         // A veth counts one loss at both of its ends.
         again |= moved.name == "tx_dropped"
