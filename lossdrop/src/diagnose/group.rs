@@ -10,7 +10,7 @@ use lossdrop_common::{DropKey, Event, Facts, L3, Shape, event::bytes_of};
 use super::finding::{Flow, Size};
 use crate::{judge::Seen, output::packet, owners::Owner, sanitize::sanitize_bytes, verdict::Verdict};
 
-/// Flows that are told apart in a group; those beyond are counted together.
+/// Flows that are told apart in a group; those beyond are counted with the group alone.
 const FLOWS_AT_MOST: usize = 1024;
 /// Flows that a finding shows.
 const FLOWS_SHOWN: usize = 5;

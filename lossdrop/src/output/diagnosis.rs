@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::text::thousands;
 use crate::{
-    diagnose::finding::{Books, CounterLine, Diagnosis, Finding, Flow, Size},
+    diagnose::finding::{Books, CounterLine, Culprit, Diagnosis, Finding, Flow, Size},
     knowledge::Severity,
 };
 
@@ -149,16 +149,14 @@ impl Paper {
             out.push_str(&histogram(&finding.sizes, finding.numbers.get("largest_ip").copied()));
         }
         if let (Some(first), Some(last)) = (&finding.first_ts, &finding.last_ts) {
-            let since = format!("from {} to {}", clock(first), clock(last));
+            let since = format!("from {} to {} UTC", clock(first), clock(last));
             // Writing to a String does not fail, here and below.
             let _ = writeln!(out, "{INDENT}{}", self.styled(Style::new().dimmed(), &since));
         }
         out.push_str(&self.flows(&finding.flows));
-        // What only shows more is told where nothing is known that helps.
-        let (label, commands) =
-            if finding.fixes.is_empty() { ("see", &finding.look) } else { ("fix", &finding.fixes) };
-        for (index, fix) in commands.iter().enumerate() {
-            let label = if index == 0 { label } else { "or" };
+        let fixes =
+            finding.fixes.iter().enumerate().map(|(index, fix)| (if index == 0 { "fix" } else { "or" }, fix));
+        for (label, fix) in fixes.chain(finding.look.iter().map(|look| ("see", look))) {
             let command = self.styled(AnsiColor::Green.on_default(), &fix.command);
             let _ = writeln!(out, "{INDENT}{label:<4}{command}");
             if !fix.effect.is_empty() {
@@ -197,19 +195,18 @@ impl Paper {
             return netns.map_or_else(String::new, |netns| format!("{}\n", self.wrap(&netns)));
         };
         let netns = netns.map_or_else(String::new, |netns| format!(", {netns}"));
-        // A word or two stand beside the name; a rule's text has lines of its own, to be copied.
-        let is_short = culprit.text.chars().count() <= SHORT;
-        let beside = match culprit.text.as_str() {
-            text if !text.is_empty() && is_short => format!(" ({text})"),
-            _ => String::new(),
-        };
-        let name = self.styled(Style::new().bold(), &culprit.name);
-        let line =
-            self.wrap(&format!("{}{beside}{netns}", culprit.name)).replacen(&culprit.name, &name, 1);
-        let mut out = format!("{line}\n");
-        if !is_short {
+        let Culprit { r#type, name, text, .. } = culprit;
+        // A word or two stand beside the name; a rule's text has a line of its own, to be copied.
+        let short = !text.is_empty() && text.len() <= SHORT;
+        let beside = if short { format!(" ({text})") } else { String::new() };
+        let line = self.wrap(&format!("{name}{beside}{netns}"));
+        let mut out =
+            format!("{}\n", line.replacen(name.as_str(), &self.styled(Style::new().bold(), name), 1));
+        if !text.is_empty() && !short {
             let indent = format!("{INDENT}  ");
-            let _ = writeln!(out, "{}", self.fill(&indent, &indent, &culprit.text));
+            let text =
+                if *r#type == "rule" { format!("{indent}{text}") } else { self.fill(&indent, &indent, text) };
+            let _ = writeln!(out, "{text}");
         }
         out
     }

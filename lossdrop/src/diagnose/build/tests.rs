@@ -34,6 +34,11 @@ fn counted<'a>(events: impl IntoIterator<Item = &'a Event>) -> Counters {
 
 /// A diagnosis of these events and counters, on a machine of which nothing else is known.
 fn diagnosed(events: &[Event], counters: Counters) -> Diagnosis {
+    within(Scope::default(), events, counters)
+}
+
+/// As [`diagnosed`], of what was asked for.
+fn within(scope: Scope, events: &[Event], counters: Counters) -> Diagnosis {
     let mut collector = Collector::new(testing::describer(), Layout::default());
     block_on(collector.process(&testing::batch(events)));
     diagnosis(Evidence {
@@ -43,6 +48,7 @@ fn diagnosed(events: &[Event], counters: Counters) -> Diagnosis {
         collected: collector.finish(&counters),
         counters,
         elapsed: Duration::from_secs(1),
+        scope,
         kernel: "6.18".to_owned(),
         host: "box".to_owned(),
     })
@@ -166,6 +172,18 @@ fn what_was_lost_is_told_in_the_notes_and_in_the_books() {
 }
 
 #[test]
+fn what_was_not_selected_is_counted_and_told_in_a_note() {
+    let events = [fault(), closed(WEB, 9), closed(WEB, 9)];
+    let cause = vec!["socket".parse().expect("known")];
+    let selection = Selection { cause, ..Selection::default() };
+    let diagnosis = within(Scope { selection, ..Scope::default() }, &events, counted(&events));
+    assert_eq!(diagnosis.findings.iter().map(name).collect::<Vec<_>>(), ["udp 10.0.0.2:9"]);
+    assert_eq!(diagnosis.accounting, Books { seen: 3, shown: 2, suppressed: 1, ..Books::default() });
+    let [note] = &diagnosis.notes[..] else { panic!("{:?}", diagnosis.notes) };
+    assert!(note.starts_with("1 drops are of other causes than"), "{note}");
+}
+
+#[test]
 fn notes_of_both_surveys_are_told_once() {
     let survey = |note: &str| Survey { notes: [note.to_owned()].into(), ..Survey::default() };
     let evidence = |before: Survey, after: Survey| Evidence {
@@ -175,6 +193,7 @@ fn notes_of_both_surveys_are_told_once() {
         collected: Collector::new(testing::describer(), Layout::default()).finish(&Counters::default()),
         counters: Counters::default(),
         elapsed: Duration::ZERO,
+        scope: Scope::default(),
         kernel: String::new(),
         host: String::new(),
     };

@@ -15,7 +15,7 @@ fn no_counter_is_listed_twice_for_the_same_place() {
 
 /// So many drops of a kind, told by the first finding, whose culprit is in the same namespace.
 fn part(kind: &'static Kind, netns: u32, l4: u8, count: u64) -> Part {
-    Part { finding: Some(0), kind, key: key(netns, l4), count, netns, device: String::new() }
+    Part { finding: Some(0), kind, key: key(netns, l4), count, netns, device: String::new(), benign: false }
 }
 
 /// The one line for a counter that moved, whatever the parts.
@@ -84,7 +84,7 @@ fn a_cpu_s_counter_is_explained_by_drops_anywhere() {
 fn noise_explains_a_counter_too_and_is_called_so() {
     let parts = [
         part(&kinds::HOUSEKEEPING_UNHANDLED_PROTOCOL, WEB, 0, 2),
-        Part { finding: None, ..part(&kinds::HOUSEKEEPING_UNHANDLED_PROTOCOL, WEB, 0, 3) },
+        Part { finding: None, benign: true, ..part(&kinds::HOUSEKEEPING_UNHANDLED_PROTOCOL, WEB, 0, 3) },
     ];
     let line = line_of(moved(WEB, of_link(2, "veth0"), "rx_nohandler", 5), &parts);
     assert_eq!((line.explained, line.findings, line.remark.as_str()), (5, vec![1], "3 of them benign"));
@@ -140,4 +140,11 @@ fn a_guilty_rule_s_counter_is_told_with_the_finding() {
     let [line] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!((line.scope.as_str(), line.name.as_str()), ("web nft inet lab input handle 3", "packets"));
     assert_eq!((line.delta, line.explained, &line.findings[..]), (8, 6, &[2][..]));
+}
+
+#[test]
+fn what_was_not_selected_explains_a_counter_without_a_word() {
+    let part = Part { finding: None, ..part(&kinds::SOCKET_CLOSED_PORT, WEB, UDP, 4) };
+    let line = line_of(moved(WEB, Scope::Snmp, "UdpNoPorts", 4), &[part]);
+    assert_eq!((line.explained, line.findings.len(), line.remark.as_str()), (4, 0, ""));
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 
 fn part(kind: &'static Kind, netns: u32, l4: u8, count: u64) -> Part {
-    Part { finding: Some(0), kind, key: key(netns, l4), count, netns, device: String::new() }
+    Part { finding: Some(0), kind, key: key(netns, l4), count, netns, device: String::new(), benign: false }
 }
 
 fn listener(port: u16, queued: u32, inode: u32) -> Listener {

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     diagnose::context::Rules,
     machine::{Conntrack, NetState},
-    rules::{Api, Base, Chain, Counter, Family, Hook, Rule, Ruleset, Table, Verdict},
+    rules::{Api, Base, Chain, Counter, Family, Hook, Match, Rule, Ruleset, Table, Verdict},
 };
 
 const INPUT: [&str; 4] = ["nft_do_chain", "nft_do_chain_inet", "nf_hook_slow", "ip_local_deliver"];
@@ -30,6 +30,12 @@ fn rule(position: usize, packets: Option<u64>) -> Rule {
         ct_invalid: false,
         sets_mark: false,
     }
+}
+
+/// One that a packet may or may not match.
+fn by_chance(position: usize, packets: Option<u64>) -> Rule {
+    let matches = vec![Match::Chance("numgen random".to_owned())];
+    Rule { by_chance: true, matches, ..rule(position, packets) }
 }
 
 fn ruleset(drops: bool, rules: Vec<Rule>) -> Ruleset {
@@ -64,8 +70,7 @@ fn a_policy_is_a_chain_s() {
 
 #[test]
 fn a_rule_that_drops_by_chance_is_a_fault() {
-    let by_chance = Rule { by_chance: true, ..rule(1, Some(5)) };
-    let told = told(at(&INPUT, 5), &ruled(false, vec![by_chance]));
+    let told = told(at(&INPUT, 5), &ruled(false, vec![by_chance(1, Some(5))]));
     assert!(told.starts_with("5 × netfilter/rule fault"), "{told}");
     assert!(told.contains("a rule drops by chance or by rate"), "{told}");
 }
@@ -83,7 +88,7 @@ fn what_a_rule_does_decides_its_kind() {
 
 #[test]
 fn two_rules_share_the_drops_as_their_counters_have_it() {
-    let chance = |position, packets| Rule { by_chance: true, ..rule(position, Some(packets)) };
+    let chance = |position, packets| by_chance(position, Some(packets));
     let told = told(at(&INPUT, 5), &ruled(false, vec![chance(1, 2), chance(2, 3)]));
     let counts: Vec<&str> = told.lines().filter(|line| line.contains(" × ")).collect();
     assert_eq!(counts.len(), 2, "{told}");
@@ -92,7 +97,7 @@ fn two_rules_share_the_drops_as_their_counters_have_it() {
 
 #[test]
 fn rules_that_nothing_tells_apart_are_told_together() {
-    let chance = |position| Rule { by_chance: true, ..rule(position, None) };
+    let chance = |position| by_chance(position, None);
     let told = told(at(&INPUT, 5), &ruled(false, vec![chance(1), chance(2)]));
     assert!(told.contains("possible") && told.contains("handle 2 or nft inet lab input handle 3"), "{told}");
     assert!(!told.contains("fix "), "{told}");
