@@ -102,7 +102,9 @@ pub struct DiagnoseArgs {
     pub json: bool,
     #[command(flatten)]
     pub tuning: Tuning,
-    // Last: its heading would hold for what follows.
+    // Last: their headings would hold for what follows.
+    #[command(flatten)]
+    pub selection: Selection,
     #[command(flatten)]
     pub filter: FilterArgs,
 }

@@ -134,14 +134,19 @@ fn set(verdict: &mut Verdict, kind: &'static Kind, confidence: Confidence, evide
 fn netfilter(verdict: &mut Verdict, seen: &Seen<'_>) {
     let found = hook(seen.frames);
     if let Some(found) = found {
-        verdict.evidence.push(format!("at the hook {found}, by the stack"));
+        let who = match found.engine {
+            Engine::Nft => "; nf_tables evaluated its rules",
+            Engine::Other => "",
+            Engine::Queue => "; it was handed to NFQUEUE",
+        };
+        verdict.evidence.push(format!("at the hook {found}, by the stack{who}"));
     }
     if seen.is_too_big_message() {
         let whose = if is_own_icmp(seen.frames) { "this host's own" } else { "a router's" };
         let text = format!("the packet is {whose} message that another packet was too big");
         set(verdict, &kinds::NETFILTER_PMTU_BLACKHOLE, Confidence::Certain, text);
     } else if found.is_some_and(|found| found.engine == Engine::Queue) {
-        let text = "it was handed to NFQUEUE".to_owned();
+        let text = "nobody listens on the queue, or it is full".to_owned();
         set(verdict, &kinds::NETFILTER_NFQUEUE_NO_LISTENER, Confidence::Likely, text);
     }
 }
@@ -251,3 +256,6 @@ fn socket_buffer(verdict: &mut Verdict, seen: &Seen<'_>) {
         verdict.evidence.push(format!("receive buffer {} of {} bytes", socket.rmem, socket.rcvbuf));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,10 @@ pub struct Selection {
 
 impl Selection {
     pub fn takes(&self, verdict: &Verdict) -> bool {
-        let Verdict { kind, severity, .. } = *verdict;
+        self.takes_kind(verdict.kind, verdict.severity)
+    }
+
+    pub fn takes_kind(&self, kind: &Kind, severity: Severity) -> bool {
         (self.cause.is_empty() || self.cause.iter().any(|cause| cause.covers(kind)))
             && (self.severity.is_empty() || self.severity.contains(&severity))
     }

@@ -1,5 +1,7 @@
 //! Events for the unit tests: made up, and recorded from a kernel (`tests-data/recorded`).
 
+pub(crate) mod diagnosis;
+
 use std::net::IpAddr;
 
 use lossdrop_common::{
@@ -159,7 +161,8 @@ pub(crate) fn facts() -> Facts {
             kind: 1,
             port: 80,
             state: 10,
-            pad: [0; 7],
+            filtered: 1,
+            pad: [0; 6],
         },
         netfilter: NetfilterFacts {
             table: long_name("filter"),
@@ -205,7 +208,7 @@ fn fact_bytes(facts: &Facts) -> Vec<u8> {
     bytes.extend(words(&[socket.rcvbuf, socket.rmem, socket.backlog, socket.sndbuf, socket.wmem]));
     bytes.extend(words(&[socket.drops, socket.ack_backlog, socket.max_ack_backlog]));
     bytes.extend(shorts(&[socket.protocol, socket.family, socket.kind, socket.port]));
-    bytes.extend([socket.state, 0, 0, 0, 0, 0, 0, 0]);
+    bytes.extend([socket.state, socket.filtered, 0, 0, 0, 0, 0, 0]);
     bytes
         .extend([netfilter.table, netfilter.chain].as_flattened().iter().flat_map(|word| word.to_ne_bytes()));
     bytes.extend(netfilter.rule_handle.to_ne_bytes());

@@ -5,11 +5,12 @@ use std::{env, path::Path, process::Command};
 use anyhow::{Result, bail, ensure};
 
 /// What the tests call, and Debian's package that has it.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
     ("iptables", "iptables"),
+    ("sysctl", "procps"),
     ("setpriv", "util-linux"),
     ("script", "bsdutils"),
 ];

@@ -25,12 +25,23 @@ use crate::{
     machine,
     namespaces::Namespaces,
     owners,
+    select::Selection,
 };
 
 /// The questions that are still asked when the run is over may take so long in all.
 const QUESTIONS: Duration = Duration::from_secs(3);
 /// Findings of one kind in one namespace; those of fewer drops are told together.
 const OF_ONE_KIND: usize = 8;
+
+/// What was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// All if it is empty.
+    pub netns: BTreeSet<u32>,
+    /// The filters in words; `None` without any.
+    pub filter: Option<String>,
+    pub selection: Selection,
+}
 
 /// What the surveys and the run found.
 #[derive(Debug)]
@@ -41,6 +52,7 @@ pub struct Evidence {
     pub collected: Collected,
     pub counters: Counters,
     pub elapsed: Duration,
+    pub scope: Scope,
     /// As `uname -r` says.
     pub kernel: String,
     pub host: String,
@@ -48,11 +60,18 @@ pub struct Evidence {
 
 /// The whole diagnosis.
 pub fn diagnosis(evidence: Evidence) -> Diagnosis {
-    let Evidence { namespaces, before, after, collected, counters, elapsed, kernel, host } = evidence;
+    let Evidence { namespaces, before, after, collected, counters, elapsed, scope, kernel, host } = evidence;
     let mut notes = before.notes.clone();
     notes.extend(after.notes.iter().cloned());
-    let context = context(Places::new(namespaces), before, after, &collected.groups);
+    let mut context = context(Places::new(namespaces), before, after, &collected.groups);
     let named = name(collected.groups, &context);
+    if !scope.netns.is_empty() {
+        // Other namespaces were not asked for, unless a culprit is in one.
+        let culprits: BTreeSet<u32> = named.iter().map(|(_, suspect)| suspect.netns).collect();
+        let asked_for = |netns: u32| scope.netns.contains(&netns) || culprits.contains(&netns);
+        context.moved.retain(|moved| moved.netns.is_none_or(asked_for));
+        context.after.netns.retain(|netns, _| asked_for(*netns));
+    }
     let mut findings: Vec<(Finding, Vec<Part>)> = named
         .into_iter()
         .map(|(group, suspect)| {
@@ -66,6 +85,9 @@ pub fn diagnosis(evidence: Evidence) -> Diagnosis {
         .map(|(finding, part)| (finding, vec![part]))
         .collect();
     findings.extend(untraced);
+    let (mut findings, refused): (Vec<_>, Vec<_>) = findings
+        .into_iter()
+        .partition(|(finding, _)| scope.selection.takes_kind(finding.kind, finding.severity));
     findings.sort_by_cached_key(|(finding, _)| rank(finding));
     let (findings, mut all_parts) = numbered(findings);
     all_parts.extend(collected.noise.iter().map(|(key, kind, count)| Part {
@@ -75,10 +97,25 @@ pub fn diagnosis(evidence: Evidence) -> Diagnosis {
         count: *count,
         netns: key.netns,
         device: String::new(),
+        benign: true,
     }));
+    all_parts.extend(refused.iter().flat_map(|(_, parts)| parts.clone()));
     let lines = reconcile::lines(&context, &all_parts, &findings);
-    let books = books(&counters, &findings, &collected.benign);
+    let unselected =
+        refused.iter().filter(|(finding, _)| finding.traced).map(|(finding, _)| finding.count).sum();
+    let books = books(&counters, &findings, &collected.benign, unselected);
     notes.extend(remarks(&counters));
+    if unselected > 0 {
+        notes.insert(format!(
+            "{unselected} drops are of other causes than {}: they are counted as suppressed",
+            scope.selection
+        ));
+    }
+    if let Some(filter) = scope.filter.filter(|_| lines.iter().any(|line| line.explained < line.delta)) {
+        notes.insert(format!(
+            "the kernel's counters count all packets, the findings only those that pass the filter ({filter})"
+        ));
+    }
     Diagnosis {
         ruled_out: ruled_out(&context, &findings),
         counters: lines,
@@ -185,6 +222,7 @@ fn parts(group: &Group, suspect: &Suspect<'_>) -> Vec<Part> {
         count: *count,
         netns: suspect.netns,
         device: device.clone(),
+        benign: false,
     };
     group.keys.iter().map(part).collect()
 }
@@ -253,6 +291,7 @@ fn books(
     counters: &Counters,
     findings: &[Finding],
     benign: &BTreeMap<String, (&'static Kind, u64)>,
+    unselected: u64,
 ) -> Books {
     let shown = findings.iter().filter(|finding| finding.traced).map(|finding| finding.count).sum();
     let noise: u64 = benign.values().map(|(_, count)| count).sum();
@@ -260,7 +299,7 @@ fn books(
     Books {
         seen: counters.seen,
         shown,
-        suppressed: noise + counters.other.count,
+        suppressed: noise + unselected + counters.other.count,
         filtered: counters.filtered,
         // Those that have no key; a lost detail is still counted under its key.
         lost: counters.seen.saturating_sub(counters.filtered + counted + counters.other.count),
@@ -296,3 +335,6 @@ pub(super) fn crowd(kind: &'static str, names: &[String]) -> Culprit {
     let more = if names.len() > shown.len() { ", …" } else { "" };
     Culprit::new(kind, format!("{} others", names.len())).text(format!("{}{more}", shown.join(", ")))
 }
+
+#[cfg(test)]
+mod tests;

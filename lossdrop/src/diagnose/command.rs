@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use tokio::task::spawn_blocking;
 
 use super::{
-    build::{self, Evidence},
+    build::{self, Evidence, Scope},
     collect::Collector,
     finding::Diagnosis,
     survey::{self, Survey},
@@ -90,6 +90,11 @@ async fn diagnose(args: &DiagnoseArgs, facts: &KernelFacts, options: &Options) -
     let (counters, collector) = watch.finish().await;
     let collected = collector.finish(&counters);
     let kernel = facts.release.clone();
+    let scope = Scope {
+        netns: options.filter.netns.clone(),
+        filter: (!options.filter.is_empty()).then(|| args.filter.to_string()),
+        selection: args.selection.clone(),
+    };
     spawn_blocking(move || {
         let host = nix::sys::utsname::uname().map(|uname| uname.nodename().to_string_lossy().into_owned());
         build::diagnosis(Evidence {
@@ -100,6 +105,7 @@ async fn diagnose(args: &DiagnoseArgs, facts: &KernelFacts, options: &Options) -
             counters,
             elapsed,
             kernel,
+            scope,
             host: sanitize(&host.unwrap_or_default()).into_owned(),
         })
     })

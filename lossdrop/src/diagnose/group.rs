@@ -247,43 +247,4 @@ pub fn share_out(count: u64, detailed: &[u64]) -> (Vec<u64>, bool) {
 pub type Shares = HashMap<DropKey, BTreeMap<usize, u64>>;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_of_one_group_is_all_that_group_s() {
-        assert_eq!(share_out(1000, &[3]), (vec![1000], true));
-        assert_eq!(share_out(3, &[3]), (vec![3], true));
-        assert_eq!(share_out(7, &[0, 2]), (vec![0, 7], true));
-    }
-
-    #[test]
-    fn drops_that_were_all_told_in_detail_are_shared_out_exactly() {
-        assert_eq!(share_out(10, &[3, 7]), (vec![3, 7], true));
-    }
-
-    #[test]
-    fn drops_that_were_not_all_told_are_shared_out_in_proportion() {
-        assert_eq!(share_out(1000, &[1, 3]), (vec![250, 750], false));
-        assert_eq!(share_out(10, &[1, 1, 1]), (vec![4, 3, 3], false));
-    }
-
-    #[test]
-    fn without_details_nobody_gets_anything() {
-        assert_eq!(share_out(5, &[0, 0]), (vec![0, 0], false));
-        assert_eq!(share_out(0, &[]), (vec![], true));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn nothing_is_lost_or_made_up_by_sharing_out(
-            detailed in proptest::collection::vec(0..1000_u64, 1..8), more in 0..100_000_u64,
-        ) {
-            let told: u64 = detailed.iter().sum();
-            proptest::prop_assume!(told > 0);
-            let (parts, _) = share_out(told + more, &detailed);
-            proptest::prop_assert_eq!(parts.iter().sum::<u64>(), told + more);
-            proptest::prop_assert!(parts.iter().zip(&detailed).all(|(part, own)| part >= own));
-        }
-    }
-}
+mod tests;

@@ -122,3 +122,6 @@ fn conntrack(context: &Context, findings: &[Finding]) -> Option<RuledOut> {
     (table.count < table.max)
         .then(|| RuledOut { what, numbers: [("entries", table.count), ("max", table.max)].into() })
 }
+
+#[cfg(test)]
+mod tests;

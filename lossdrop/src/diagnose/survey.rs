@@ -106,3 +106,38 @@ fn read_rules(
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{namespaces::Namespace, testing::diagnosis::WEB};
+
+    #[test]
+    fn a_note_is_one_sentence_of_two() {
+        assert_eq!(
+            note("nft is not installed.", "Its rules are not known."),
+            "nft is not installed: Its rules are not known"
+        );
+    }
+
+    fn nowhere() -> Namespaces {
+        let path = PathBuf::from("/no/such/namespace");
+        Namespaces::from_known([(WEB, Namespace { name: "web".to_owned(), path })])
+    }
+
+    #[test]
+    fn a_namespace_that_has_gone_has_no_rules_and_nothing_is_said_to_be_missing() {
+        let mut notes = BTreeSet::new();
+        let rules = read_rules(&nowhere(), &BTreeSet::new(), Instant::now() + LIMIT, &mut notes);
+        assert!(!rules[&WEB].complete && rules[&WEB].ruleset.tables.is_empty());
+        assert!(rules[&WEB].began <= rules[&WEB].ended);
+        assert!(notes.is_empty(), "{notes:?}");
+    }
+
+    #[test]
+    fn only_the_rules_of_what_is_watched_are_read() {
+        let mut notes = BTreeSet::new();
+        let rules = read_rules(&nowhere(), &[WEB + 1].into(), Instant::now() + LIMIT, &mut notes);
+        assert!(rules.is_empty() && notes.is_empty());
+    }
+}

@@ -5,6 +5,7 @@
 
 mod bpf;
 mod device;
+mod memory;
 mod mtu;
 mod neighbour;
 mod netfilter;
@@ -160,12 +161,12 @@ pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)
         Class::Neighbour => one(group, neighbour::suspect),
         Class::Bpf => one(group, bpf::suspect),
         Class::Tunnel => one(group, tunnel::suspect),
+        Class::Memory => one(group, memory::suspect),
         Class::Xfrm => one(group, xfrm::suspect),
         Class::Device => one(group, device::suspect),
         Class::Tcp
         | Class::Checksum
         | Class::Malformed
-        | Class::Memory
         | Class::Housekeeping
         | Class::Unknown => one(group, other::suspect),
     }
@@ -183,3 +184,6 @@ pub(super) fn several<'a>(group: &Group, one: Suspect<'_>, names: &[String]) -> 
         ..suspect
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,7 +65,15 @@ fn finding(
     story: Story,
     context: &Context,
 ) -> (Finding, Part) {
-    let part = Part { finding: None, kind, key: DropKey::default(), count, netns, device: String::new() };
+    let part = Part {
+        finding: None,
+        kind,
+        key: DropKey::default(),
+        count,
+        netns,
+        device: String::new(),
+        benign: false,
+    };
     let finding = Finding {
         cause: kind.class.as_str(),
         kind,
@@ -250,3 +258,6 @@ fn device(
     story.numbers = numbers;
     finding(kind, netns, lost, Some(Culprit::new("device", name)), story, context)
 }
+
+#[cfg(test)]
+mod tests;

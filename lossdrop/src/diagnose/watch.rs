@@ -102,3 +102,6 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

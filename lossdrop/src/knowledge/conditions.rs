@@ -61,6 +61,11 @@ pub(super) const LATE: Condition = Condition {
 pub(super) const BARE_SYN: Condition =
     Condition { text: "for a TCP SYN that is no SYN-ACK", holds: bare_syn };
 
+pub(super) const SYN_ACK: Condition = Condition {
+    text: "for a SYN-ACK, repeated since its acknowledgement was lost",
+    holds: |key| tcp(key) && key.shape().contains(Shape::SYN.with(Shape::ACK)),
+};
+
 pub(super) const WITHOUT_PAYLOAD: Condition =
     Condition { text: "for TCP without SYN and without payload", holds: without_payload };
 

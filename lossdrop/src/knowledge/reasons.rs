@@ -1,6 +1,8 @@
 //! The kernel's core drop reasons (`enum skb_drop_reason`, `include/net/dropreason-core.h`) since 5.17.
 
-use super::conditions::{LATE, NO_DEVICE, OTHER_PROTOCOL_OR_GROUP, TO_GROUP, TO_OTHER_HOST, WITHOUT_PAYLOAD};
+use super::conditions::{
+    LATE, NO_DEVICE, OTHER_PROTOCOL_OR_GROUP, SYN_ACK, TO_GROUP, TO_OTHER_HOST, WITHOUT_PAYLOAD,
+};
 use super::subsystems::SUBSYSTEMS;
 use super::{Confidence, Kind, Noise, Severity};
 
@@ -286,7 +288,7 @@ const CORE: &[Reason] = &reasons! {
         "the answer to our SYN acknowledges something else: an old connection, or a device that rewrites";
     TCP_RESET: TCP_RESET (always),
         "an RST that does not fit its connection";
-    TCP_INVALID_SYN: TCP_STATE,
+    TCP_INVALID_SYN: TCP_STATE (when SYN_ACK),
         "a SYN inside an open connection: the peer restarted or reuses the port, and got a challenge ACK";
     TCP_CLOSE: TCP_CLOSING (when WITHOUT_PAYLOAD) as Fault,
         "the socket is closed already";

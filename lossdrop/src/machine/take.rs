@@ -17,7 +17,7 @@ use super::{
     Gap, Machine, NetState, Part, addresses, conntrack, links, neighbours, nfqueue, qdiscs, snmp, sockets,
     softnet, sysctl,
 };
-use crate::namespaces::{Namespace, Namespaces};
+use crate::namespaces::{self, Namespace, Namespaces};
 
 /// How many namespaces are read at once: the kernel has one lock for all devices.
 const THREADS: usize = 4;
@@ -69,6 +69,8 @@ impl Machine {
                     machine.netns.insert(inum, state);
                     machine.gaps.extend(gaps);
                 }
+                // One that has gone meanwhile is missed by nobody.
+                Err(_) if is_gone(&namespaces, inum) => {}
                 Err(error) => machine.gaps.push(unread(&name(&namespaces, inum), &error)),
             }
         }
@@ -101,6 +103,10 @@ impl Machine {
             ..Self::default()
         })
     }
+}
+
+fn is_gone(namespaces: &Namespaces, inum: u32) -> bool {
+    namespaces.get(inum).is_none_or(|namespace| namespaces::inum(&namespace.path) != Some(inum))
 }
 
 fn name(namespaces: &Namespaces, inum: u32) -> String {

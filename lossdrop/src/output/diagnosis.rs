@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::text::thousands;
 use crate::{
-    diagnose::finding::{CounterLine, Diagnosis, Finding, Size},
+    diagnose::finding::{Books, CounterLine, Diagnosis, Finding, Flow, Size},
     knowledge::Severity,
 };
 
@@ -19,6 +19,10 @@ const NARROWEST: usize = 60;
 const BAR: u64 = 24;
 /// Lengths that a histogram shows.
 const SIZES: usize = 8;
+/// Cells of a counter's delta, with the gaps beside it.
+const DELTA: usize = 12;
+/// Cells that a remark beside a counter needs at least; else it has lines of its own.
+const REMARK: usize = 24;
 
 /// How it is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +41,20 @@ impl Paper {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
-    /// The text in lines that fit, all of them indented.
-    fn wrap(self, text: &str) -> String {
-        let options = textwrap::Options::new(self.width()).initial_indent(INDENT).subsequent_indent(INDENT);
+    /// The text in lines that fit, with what each begins with. Words are not taken apart: names and commands are to be
+    /// copied.
+    fn fill(self, first: &str, rest: &str, text: &str) -> String {
+        let options = textwrap::Options::new(self.width())
+            .initial_indent(first)
+            .subsequent_indent(rest)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .break_words(false);
         textwrap::fill(text, options)
+    }
+
+    /// As the text of a finding.
+    fn wrap(self, text: &str) -> String {
+        self.fill(INDENT, INDENT, text)
     }
 
     /// The whole of it.
@@ -72,20 +86,25 @@ impl Paper {
         for note in &diagnosis.notes {
             out.push_str(&self.list("Note:", note));
         }
-        let books = diagnosis.accounting;
-        let lost = format!("lost {}", thousands(books.lost));
-        let red = AnsiColor::Red.on_default().bold();
-        // Writing to a String does not fail, here and below.
-        let _ = writeln!(
-            out,
-            "seen {} = shown {} + suppressed {} + filtered {} + {}",
+        out.push_str(&self.books(diagnosis.accounting));
+        out
+    }
+
+    /// In one line if it fits; losses are red.
+    fn books(self, books: Books) -> String {
+        let text = format!(
+            "seen {} = shown {} + suppressed {} + filtered {} +",
             thousands(books.seen),
             thousands(books.shown),
             thousands(books.suppressed),
             thousands(books.filtered),
-            if books.lost == 0 { lost } else { self.styled(red, &lost) },
         );
-        out
+        let text = self.fill("", "  ", &text);
+        let lost = format!("lost {}", thousands(books.lost));
+        let last = text.lines().last().map_or(0, str::len);
+        let gap = if last + 1 + lost.len() <= self.width() { " " } else { "\n  " };
+        let style = if books.lost == 0 { Style::new() } else { AnsiColor::Red.on_default().bold() };
+        format!("{text}{gap}{}\n", self.styled(style, &lost))
     }
 
     fn headline(self, diagnosis: &Diagnosis) -> String {
@@ -111,7 +130,7 @@ impl Paper {
             thousands(books.filtered),
             thousands(books.lost),
         );
-        let mut text = textwrap::fill(&text, self.width());
+        let mut text = self.fill("", "", &text);
         text.push('\n');
         if diagnosis.findings.is_empty() {
             text.push_str("Nothing is the matter: no drop that anybody waits for.\n");
@@ -120,103 +139,161 @@ impl Paper {
     }
 
     fn finding(self, number: usize, finding: &Finding) -> String {
-        let severity = finding.severity.as_str().to_ascii_uppercase();
-        let what = format!("{}: {}", finding.cause, finding.title);
-        let unit =
-            if finding.traced { drops(finding.count) } else { format!("{} lost", thousands(finding.count)) };
-        let about = if finding.exact { "" } else { "about " };
-        let right = format!("{about}{unit}   {}", finding.confidence);
-        let left = 13 + what.chars().count();
-        let gap = self.width().saturating_sub(left + right.chars().count()).max(3);
-        let mut out = format!(
-            "{:<3}{}{}{}{right}\n",
-            number,
-            self.styled(severity_style(finding.severity), &format!("{severity:<10}")),
-            self.styled(Style::new().bold(), &what),
-            " ".repeat(gap),
-        );
-        if let Some(culprit) = &finding.culprit {
-            let netns = finding.netns.as_deref().map_or_else(String::new, |name| format!(", netns {name}"));
-            let _ = writeln!(out, "{INDENT}{}{netns}", self.styled(Style::new().bold(), &culprit.name));
-            if !culprit.text.is_empty() {
-                let _ = writeln!(out, "{INDENT}  {}", culprit.text);
-            }
-        }
+        let mut out = self.title(number, finding);
+        out.push_str(&self.culprit(finding));
         out.push_str(&self.wrap(&finding.explanation));
         out.push('\n');
         if !finding.sizes.is_empty() {
             out.push_str(&histogram(&finding.sizes, finding.numbers.get("largest_ip").copied()));
         }
-        let since = match (&finding.first_ts, &finding.last_ts) {
-            (Some(first), Some(last)) => format!("from {} to {}", clock(first), clock(last)),
-            _ => String::new(),
-        };
-        if !since.is_empty() {
+        if let (Some(first), Some(last)) = (&finding.first_ts, &finding.last_ts) {
+            let since = format!("from {} to {}", clock(first), clock(last));
+            // Writing to a String does not fail, here and below.
             let _ = writeln!(out, "{INDENT}{}", self.styled(Style::new().dimmed(), &since));
         }
-        let width = finding.flows.iter().map(|flow| flow.flow.chars().count()).max().unwrap_or(0);
-        for flow in &finding.flows {
-            let _ = writeln!(out, "{INDENT}{:<width$}   {}", flow.flow, thousands(flow.count));
-        }
-        for (index, fix) in finding.fixes.iter().enumerate() {
-            let label = if index == 0 { "fix" } else { "or" };
+        out.push_str(&self.flows(&finding.flows));
+        // What only shows more is told where nothing is known that helps.
+        let (label, commands) =
+            if finding.fixes.is_empty() { ("see", &finding.look) } else { ("fix", &finding.fixes) };
+        for (index, fix) in commands.iter().enumerate() {
+            let label = if index == 0 { label } else { "or" };
             let command = self.styled(AnsiColor::Green.on_default(), &fix.command);
             let _ = writeln!(out, "{INDENT}{label:<4}{command}");
             if !fix.effect.is_empty() {
                 let indent = format!("{INDENT}      ");
-                let options =
-                    textwrap::Options::new(self.width()).initial_indent(&indent).subsequent_indent(&indent);
-                let _ = writeln!(out, "{}", textwrap::fill(&fix.effect, options));
+                let _ = writeln!(out, "{}", self.fill(&indent, &indent, &fix.effect));
             }
         }
         out
     }
 
-    fn counters(self, counters: &[CounterLine]) -> String {
-        let width = |text: fn(&CounterLine) -> &str| {
-            counters.iter().map(|line| text(line).chars().count()).max().unwrap_or(0)
+    /// Number, severity, title, and to the right the count and how sure it is; below where there is no room.
+    fn title(self, number: usize, finding: &Finding) -> String {
+        let severity = format!("{:<10}", finding.severity.as_str().to_ascii_uppercase());
+        let head = format!("{number:<3}{}", self.styled(severity_style(finding.severity), &severity));
+        let what = format!("{}: {}", finding.cause, finding.title);
+        let unit =
+            if finding.traced { drops(finding.count) } else { format!("{} lost", thousands(finding.count)) };
+        let about = if finding.exact { "" } else { "about " };
+        let right = format!("{about}{unit}   {}", finding.confidence);
+        let bold = Style::new().bold();
+        let taken = INDENT.len() + what.chars().count() + right.chars().count();
+        match self.width().checked_sub(taken) {
+            Some(gap @ 3..) => format!("{head}{}{}{right}\n", self.styled(bold, &what), " ".repeat(gap)),
+            _ => {
+                let filled = self.wrap(&what);
+                let lines: Vec<String> =
+                    filled.lines().map(|line| self.styled(bold, line.trim_start())).collect();
+                format!("{head}{}\n{INDENT}{right}\n", lines.join(&format!("\n{INDENT}")))
+            }
+        }
+    }
+
+    fn culprit(self, finding: &Finding) -> String {
+        let netns = finding.netns.as_ref().map(|name| format!("netns {name}"));
+        let Some(culprit) = &finding.culprit else {
+            return netns.map_or_else(String::new, |netns| format!("{}\n", self.wrap(&netns)));
         };
-        let scopes = width(|line| &line.scope);
-        let names = width(|line| &line.name);
-        let title = format!("{:<1$}", "Counters that moved", scopes + names + 4);
-        let mut out = format!("{}    delta   explained\n", self.styled(Style::new().bold(), &title));
-        for line in counters {
-            let by = match line.findings.len() {
-                0 => String::new(),
-                1 => format!("finding {}", line.findings[0]),
-                _ => {
-                    let numbers: Vec<String> = line.findings.iter().map(ToString::to_string).collect();
-                    format!("findings {}", numbers.join(", "))
-                }
-            };
-            let remarks: Vec<&str> =
-                [by.as_str(), line.remark.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
-            let missing = line.delta.saturating_sub(line.explained);
-            let explained = if missing == 0 {
-                "all".to_owned()
-            } else if line.explained == 0 {
-                self.styled(AnsiColor::Yellow.on_default(), "none")
-            } else {
-                self.styled(AnsiColor::Yellow.on_default(), &format!("{} of them", thousands(line.explained)))
-            };
-            let _ = writeln!(
-                out,
-                "  {:<scopes$}  {:<names$} {:>8}   {explained}  {}",
-                line.scope,
-                line.name,
-                thousands(line.delta),
-                remarks.join(", "),
-            );
+        let netns = netns.map_or_else(String::new, |netns| format!(", {netns}"));
+        let name = self.styled(Style::new().bold(), &culprit.name);
+        let line = self.wrap(&format!("{}{netns}", culprit.name)).replacen(&culprit.name, &name, 1);
+        let mut out = format!("{line}\n");
+        if !culprit.text.is_empty() {
+            let indent = format!("{INDENT}  ");
+            let _ = writeln!(out, "{}", self.fill(&indent, &indent, &culprit.text));
         }
         out
     }
 
+    fn flows(self, flows: &[Flow]) -> String {
+        let width = flows.iter().map(|flow| flow.flow.chars().count()).max().unwrap_or(0);
+        let mut out = String::new();
+        for Flow { flow, count } in flows {
+            let line = format!("{INDENT}{flow:<width$}   {}", thousands(*count));
+            if line.chars().count() <= self.width() {
+                out.push_str(&line);
+            } else {
+                let indent = format!("{INDENT}  ");
+                out.push_str(&self.fill(INDENT, &indent, &format!("{flow}   {}", thousands(*count))));
+            }
+            out.push('\n');
+        }
+        out
+    }
+
+    /// A table; on a narrow terminal, scopes are headings.
+    fn counters(self, counters: &[CounterLine]) -> String {
+        let title = "Counters that moved";
+        let widest = |cells: fn(&CounterLine) -> usize| counters.iter().map(cells).max().unwrap_or(0);
+        let scopes = widest(|line| line.scope.chars().count());
+        let names = widest(|line| line.name.chars().count());
+        let explains = widest(|line| explained(line).chars().count()).max("explained".len());
+        let wide = 2 + scopes + 2 + names;
+        let is_table = wide + DELTA + explains + 2 + REMARK <= self.width();
+        let first = if is_table { wide } else { 4 + names }.max(title.len());
+        let head = self.styled(Style::new().bold(), &format!("{title:<first$}"));
+        let mut out = format!("{head} {:>8}   explained\n", "delta");
+        let mut heading = None;
+        for line in counters {
+            let what = if is_table {
+                format!("  {:<scopes$}  {}", line.scope, line.name)
+            } else {
+                if heading.replace(&line.scope) != Some(&line.scope) {
+                    let _ = writeln!(out, "  {}", line.scope);
+                }
+                format!("    {}", line.name)
+            };
+            let explained = explained(line);
+            let padding = " ".repeat(explains - explained.chars().count());
+            let style =
+                if line.delta > line.explained { AnsiColor::Yellow.on_default() } else { Style::new() };
+            let explained = self.styled(style, &explained);
+            let row = format!("{what:<first$} {:>8}   {explained}{padding}", thousands(line.delta));
+            out.push_str(&self.remarked(&row, first + DELTA + explains, &remarks(line)));
+        }
+        out
+    }
+
+    /// A row of so many cells with its remarks: beside it, or below where there is no room.
+    fn remarked(self, row: &str, cells: usize, remarks: &str) -> String {
+        if remarks.is_empty() {
+            return format!("{}\n", row.trim_end());
+        }
+        if cells + 2 + remarks.chars().count().min(REMARK) <= self.width() {
+            let indent = " ".repeat(cells + 2);
+            let filled = self.fill(&indent, &indent, remarks);
+            return format!("{row}  {}\n", filled.trim_start());
+        }
+        format!("{}\n{}\n", row.trim_end(), self.fill("      ", "      ", remarks))
+    }
+
     /// A heading and a text that may take several lines.
     fn list(self, heading: &str, text: &str) -> String {
-        let options = textwrap::Options::new(self.width()).subsequent_indent("  ");
-        let filled = textwrap::fill(&format!("{heading} {text}"), options);
+        let filled = self.fill("", "  ", &format!("{heading} {text}"));
         format!("{}\n", filled.replacen(heading, &self.styled(Style::new().bold(), heading), 1))
     }
+}
+
+/// How much of a counter's delta is explained.
+fn explained(line: &CounterLine) -> String {
+    match line.explained {
+        all if all >= line.delta => "all".to_owned(),
+        0 => "none".to_owned(),
+        some => format!("{} of them", thousands(some)),
+    }
+}
+
+/// By which findings a counter is explained, and what else there is to say.
+fn remarks(line: &CounterLine) -> String {
+    let numbers: Vec<String> = line.findings.iter().map(ToString::to_string).collect();
+    let by = match numbers.len() {
+        0 => String::new(),
+        1 => format!("finding {}", numbers[0]),
+        _ => format!("findings {}", numbers.join(", ")),
+    };
+    let words: Vec<&str> =
+        [by.as_str(), line.remark.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
+    words.join(", ")
 }
 
 fn severity_style(severity: Severity) -> Style {
@@ -232,9 +309,10 @@ fn drops(count: u64) -> String {
     if count == 1 { "1 drop".to_owned() } else { format!("{} drops", thousands(count)) }
 }
 
-/// The time of day in RFC 3339, to a thousandth of a second.
+/// The time of day in RFC 3339, to a thousandth of a second at the most.
 fn clock(timestamp: &str) -> &str {
-    timestamp.get(11..23).unwrap_or(timestamp)
+    let time = timestamp.split_once('T').map_or(timestamp, |(_, time)| time.trim_end_matches('Z'));
+    time.get(..12).unwrap_or(time)
 }
 
 /// A bar for each length, and where the largest that passes lies among them.
@@ -260,3 +338,6 @@ fn histogram(sizes: &[Size], passes: Option<u64>) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

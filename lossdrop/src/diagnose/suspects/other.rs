@@ -14,7 +14,6 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     let device = device(group, context);
     let culprit = match group.verdict.kind.class {
         Class::Tcp | Class::Checksum | Class::Malformed => source(group).or(device),
-        Class::Memory => Some(Culprit::new("sysctl", memory_limit(group))),
         _ => device,
     };
     Suspect::of(group, culprit, tell)
@@ -31,14 +30,6 @@ pub(super) fn device(group: &Group, context: &Context) -> Option<Culprit> {
 fn source(group: &Group) -> Option<Culprit> {
     let (source, _) = group.find(|sample| sample.addresses())?;
     Some(Culprit::new("host", source.to_string()).text("sends them"))
-}
-
-fn memory_limit(group: &Group) -> &'static str {
-    if group.find(|sample| sample.is_tcp().then_some(())).is_some() {
-        "net.ipv4.tcp_mem"
-    } else {
-        "net.ipv4.udp_mem"
-    }
 }
 
 /// What the table of causes says, with the facts of these drops.

@@ -76,7 +76,10 @@ fn route(source: IpAddr, destination: IpAddr, group: &Group, context: &Context) 
     if is_forwarding_off(destination, own.as_ref(), group, context) {
         return forwarding_off(destination, group, context);
     }
-    if own.as_ref().is_none_or(|route| route.kind == RouteKind::NoRoute) {
+    // Where the kernel could not be asked, what it said with the drop holds.
+    let has_none =
+        own.map_or(group.verdict.kind == &kinds::ROUTING_NO_ROUTE, |route| route.kind == RouteKind::NoRoute);
+    if has_none {
         return no_route(destination, group);
     }
     other::suspect(group, context)

@@ -87,7 +87,10 @@ fn owner(group: &Group, context: &Context, protocol: u8, address: IpAddr, port: 
 }
 
 fn by(owner: Option<&Owner>) -> String {
-    owner.map_or_else(|| "the process that reads it".to_owned(), process)
+    owner.map_or_else(
+        || "the process that reads it".to_owned(),
+        |owner| format!("the process {}", process(owner)),
+    )
 }
 
 fn closed_port(protocol: u8, address: IpAddr, port: u16, group: &Group, context: &Context) -> Story {

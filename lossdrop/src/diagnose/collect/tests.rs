@@ -1,0 +1,160 @@
+use super::*;
+use crate::{
+    accounting::Row,
+    testing::{
+        self,
+        diagnosis::{UDP, WEB, event},
+    },
+};
+use lossdrop_common::{Event, Shape};
+
+fn collector() -> Collector {
+    Collector::new(testing::describer(), Layout::default())
+}
+
+fn counters(rows: &[(DropKey, u64)]) -> Counters {
+    let mut counters = Counters::default();
+    for (key, count) in rows {
+        counters.rows.insert(*key, Row { count: *count, sent: *count, lost: 0 });
+        counters.seen += count;
+    }
+    counters
+}
+
+#[tokio::test]
+async fn drops_of_one_cause_are_one_group_with_the_kernel_s_exact_count() {
+    let mut collector = collector();
+    let fault = testing::fault();
+    collector.process(&testing::batch([&fault, &fault])).await;
+    let collected = collector.finish(&counters(&[(fault.key, 1000)]));
+    assert_eq!(collected.groups.len(), 1);
+    let group = &collected.groups[0];
+    assert_eq!((group.count, group.detailed, group.exact), (1000, 2, true));
+    assert_eq!(group.verdict.kind, &kinds::NETFILTER_DROP);
+    assert_eq!(group.top_flows()[0].flow, "10.99.0.1:41234 → 10.99.0.2:80 TCP");
+}
+
+#[tokio::test]
+async fn noise_is_counted_by_its_kind_and_is_no_group() {
+    let mut collector = collector();
+    collector.process(&testing::batch([&testing::noise()])).await;
+    let collected = collector.finish(&counters(&[(testing::noise().key, 7)]));
+    assert!(collected.groups.is_empty());
+    assert_eq!(collected.benign.values().map(|(_, count)| *count).sum::<u64>(), 7);
+}
+
+#[tokio::test]
+async fn a_key_without_details_is_a_group_all_the_same() {
+    let collected = collector().finish(&counters(&[(testing::fault().key, 5)]));
+    assert_eq!(collected.groups.iter().map(|group| group.count).sum::<u64>(), 5);
+    assert!(collected.groups[0].sample().is_none());
+}
+
+const UDP_RECEIVE: u64 = 0xffff_0000_0000_2010;
+
+/// A datagram for a closed port.
+fn closed(port: u16) -> Event {
+    let event = event(WEB, UDP, port, 60);
+    let key = DropKey { location: UDP_RECEIVE, reason: testing::NO_SOCKET, ..event.key };
+    Event { key, ..event }
+}
+
+fn to(dst: &str, event: Event) -> Event {
+    Event { dst: testing::address(dst), ..event }
+}
+
+async fn collected(events: &[Event], rows: &[(DropKey, u64)]) -> Collected {
+    let mut collector = collector();
+    collector.process(&testing::batch(events)).await;
+    collector.finish(&counters(rows))
+}
+
+#[tokio::test]
+async fn closed_ports_are_told_apart_by_address_and_port() {
+    let events = [closed(1), closed(2), closed(1), to("10.0.0.3", closed(1))];
+    let collected = collected(&events, &[(closed(1).key, 4)]).await;
+    let counts: Vec<(u64, bool)> = collected.groups.iter().map(|group| (group.count, group.exact)).collect();
+    assert_eq!(counts, [(2, true), (1, true), (1, true)]);
+    let address = "10.0.0.2".parse().expect("an address");
+    assert_eq!(collected.groups[0].key.target, Target::Port(UDP, address, 1));
+}
+
+#[tokio::test]
+async fn groups_that_share_a_key_and_were_not_all_told_are_not_exact_and_lose_nothing() {
+    let collected = collected(&[closed(1), closed(2), closed(2)], &[(closed(1).key, 1000)]).await;
+    assert_eq!(collected.groups.iter().map(|group| group.count).sum::<u64>(), 1000);
+    assert!(collected.groups.iter().all(|group| !group.exact));
+}
+
+#[tokio::test]
+async fn beyond_the_limit_of_groups_drops_are_told_by_their_kind_alone() {
+    let ports = u16::try_from(GROUPS_AT_MOST).expect("a port") + 100;
+    let events: Vec<Event> = (0..ports).map(closed).collect();
+    let collected = collected(&events, &[(closed(0).key, ports.into())]).await;
+    assert_eq!(collected.groups.len(), GROUPS_AT_MOST + 1);
+    let last = collected.groups.last().expect("groups");
+    assert_eq!((&last.key.target, last.count, last.exact), (&Target::None, 100, true));
+    assert_eq!(collected.groups.iter().map(|group| group.count).sum::<u64>(), u64::from(ports));
+}
+
+#[tokio::test]
+async fn drops_of_netfilter_are_told_apart_by_their_hook_and_others_by_nothing() {
+    let fault = testing::fault();
+    let packet = testing::packet(fault.key, "10.0.0.1", "10.0.0.2", Some((1, 2)));
+    let seen = |kind: &'static Kind, frames: &[&str]| {
+        target(kind, &Seen { event: &packet, facts: None, frames, packet: &[] })
+    };
+    let frames = ["nf_hook_slow", "ip_forward"];
+    assert_eq!(seen(&kinds::NETFILTER_DROP, &frames), Target::Hook("FORWARD".to_owned()));
+    assert_eq!(seen(&kinds::NETFILTER_DROP, &[]), Target::Hook(String::new()));
+    let (src, dst) = packet::addresses(&packet).expect("addresses");
+    assert_eq!(seen(&kinds::ROUTING_NO_ROUTE, &[]), Target::Path(src, dst));
+    assert_eq!(seen(&kinds::NEIGHBOUR_UNREACHABLE, &[]), Target::Destination(dst));
+    assert_eq!(seen(&kinds::TCP_STATE, &[]), Target::Port(6, dst, 2));
+    for kind in [&kinds::QUEUE_QDISC_LIMIT, &kinds::BPF_XDP, &kinds::DEVICE_DOWN, &kinds::MTU_VETH_PEER] {
+        assert_eq!(seen(kind, &frames), Target::None);
+    }
+}
+
+#[tokio::test]
+async fn mtu_drops_are_told_apart_by_the_device_of_the_route_and_foreign_vlans_by_their_tag() {
+    let event = Event { vlan_tci: 0x2007, ..closed(1) };
+    let facts = testing::facts();
+    let seen = Seen { event: &event, facts: Some(&facts), frames: &[], packet: &[] };
+    assert_eq!(target(&kinds::MTU_FORWARD, &seen), Target::Number(2));
+    assert_eq!(target(&kinds::DEVICE_FOREIGN_VLAN, &seen), Target::Number(7));
+}
+
+#[tokio::test]
+async fn a_packet_without_ports_or_addresses_has_a_target_all_the_same() {
+    let fragment = Event {
+        key: DropKey { shape: Shape::FRAGMENT.0, ..closed(1).key },
+        flags: Event::HAS_ADDRESSES,
+        ..closed(1)
+    };
+    let seen = |event: &Event| {
+        target(&kinds::SOCKET_CLOSED_PORT, &Seen { event, facts: None, frames: &[], packet: &[] })
+    };
+    assert!(matches!(seen(&fragment), Target::Port(UDP, _, 0)), "{:?}", seen(&fragment));
+    assert_eq!(seen(&Event { flags: 0, ..fragment }), Target::None);
+}
+
+#[tokio::test]
+async fn noise_is_told_by_kind_and_by_key() {
+    let other = Event { key: DropKey { netns: WEB, ..testing::noise().key }, ..testing::noise() };
+    let rows = [(testing::noise().key, 7), (other.key, 3)];
+    let collected = collected(&[testing::noise(), other], &rows).await;
+    let kinds: Vec<u64> = collected.benign.values().map(|(_, count)| *count).collect();
+    assert_eq!(kinds, [10]);
+    assert_eq!(collected.noise.iter().map(|(.., count)| *count).sum::<u64>(), 10);
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_event_are_passed_over() {
+    let mut batch = testing::batch([&closed(1)]);
+    batch.push(b"nonsense");
+    let mut collector = collector();
+    collector.process(&batch).await;
+    let collected = collector.finish(&counters(&[(closed(1).key, 2)]));
+    assert_eq!((collected.groups.len(), collected.groups[0].detailed, collected.groups[0].count), (1, 1, 2));
+}

@@ -1,0 +1,88 @@
+use std::net::IpAddr;
+
+use super::*;
+use crate::{
+    machine::{Listener, NetState, UdpSocket},
+    owners::Owner,
+};
+
+fn address(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn at(l4: u8, kind: &'static Kind) -> Group {
+    let target = Target::Port(l4, address("10.0.0.2"), 9);
+    group(kind, target, [60, 70].map(|len| sample(event(WEB, l4, 9, len), Some(facts()))))
+}
+
+fn owner() -> Owner {
+    Owner { pid: 812, comm: "syslogd".to_owned(), cgroup: String::new() }
+}
+
+/// One UDP socket and one listener at port 9 of the address.
+fn machine_at(bound: &str) -> Context {
+    let (address, port) = (address(bound), 9);
+    let udp = UdpSocket { address, port, inode: 5, rmem: 1, rcvbuf: 2, drops: 0 };
+    let listener = Listener { address, port, queued: 0, backlog: 1, inode: 6, drops: 0 };
+    let mut context = context();
+    context.after = machine([NetState { udp: vec![udp], listeners: vec![listener], ..state(WEB, []) }]);
+    context.owners.insert(5, owner());
+    context
+}
+
+#[test]
+fn a_closed_port_is_told_with_what_is_bound_elsewhere() {
+    insta::assert_snapshot!(told(at(UDP, &kinds::SOCKET_CLOSED_PORT), &machine_at("127.0.0.1")));
+    let nothing = told(at(UDP, &kinds::SOCKET_CLOSED_PORT), &context());
+    assert!(!nothing.contains("at the address"), "{nothing}");
+    let tcp = told(at(TCP, &kinds::SOCKET_CLOSED_PORT), &machine_at("127.0.0.1"));
+    assert!(tcp.contains("listens on tcp port 9") && tcp.contains("gets an RST"), "{tcp}");
+    assert!(tcp.contains("see ip netns exec web ss -lntp 'sport = :9'"), "{tcp}");
+}
+
+#[test]
+fn a_full_receive_buffer_is_its_reader_s() {
+    insta::assert_snapshot!(told(at(UDP, &kinds::SOCKET_RCVBUF), &machine_at("10.0.0.2")));
+    let unknown = told(at(UDP, &kinds::SOCKET_RCVBUF), &context());
+    assert!(unknown.contains("The process that reads it does not read fast enough"), "{unknown}");
+}
+
+#[test]
+fn a_socket_that_is_bound_to_any_address_is_found_too() {
+    let told = told(at(UDP, &kinds::SOCKET_RCVBUF), &machine_at("0.0.0.0"));
+    assert!(told.contains("syslogd[812]"), "{told}");
+}
+
+#[test]
+fn the_packet_s_own_socket_comes_before_any_other() {
+    let own = Owner { pid: 1, comm: "own".to_owned(), cgroup: String::new() };
+    let one = Sample { owner: Some(own), ..sample(event(WEB, UDP, 9, 60), Some(facts())) };
+    let target = Target::Port(UDP, address("10.0.0.2"), 9);
+    let told = told(group(&kinds::SOCKET_RCVBUF, target, [one]), &machine_at("10.0.0.2"));
+    assert!(told.contains("own[1]") && !told.contains("syslogd"), "{told}");
+}
+
+#[test]
+fn a_full_backlog_is_told_with_its_bytes() {
+    insta::assert_snapshot!(told(at(TCP, &kinds::SOCKET_BACKLOG), &machine_at("10.0.0.2")));
+}
+
+#[test]
+fn a_filter_on_a_socket_is_told() {
+    insta::assert_snapshot!(told(at(UDP, &kinds::SOCKET_FILTER), &context()));
+}
+
+#[test]
+fn a_protocol_that_nobody_handles_has_its_number() {
+    let target = Target::Port(47, address("10.0.0.2"), 0);
+    let one = sample(event(WEB, 47, 0, 60), None);
+    let told = told(group(&kinds::SOCKET_PROTOCOL, target, [one]), &context());
+    assert!(told.contains("culprit: protocol | IP protocol 47"), "{told}");
+}
+
+#[test]
+fn a_socket_s_name_has_its_protocol_and_brackets_where_they_belong() {
+    assert_eq!(socket_name(UDP, address("10.0.0.2"), 53), "udp 10.0.0.2:53");
+    assert_eq!(socket_name(TCP, address("fd00::2"), 80), "tcp [fd00::2]:80");
+    assert_eq!(socket_name(UDP, address("10.0.0.2"), 0), "udp 10.0.0.2");
+}

@@ -1,0 +1,93 @@
+use std::collections::VecDeque;
+
+use super::*;
+use crate::{
+    accounting::Row,
+    decode::Layout,
+    source::Recorded,
+    testing::{self, diagnosis::block_on, fault},
+};
+
+/// Counters that are what they are.
+#[derive(Debug, Default)]
+struct Still {
+    counters: Counters,
+    stopped: bool,
+}
+
+impl Watched for Still {
+    fn stop(&mut self) -> Counters {
+        assert!(!self.stopped, "stopped twice");
+        self.stopped = true;
+        self.counters.clone()
+    }
+
+    fn counters(&mut self) -> Counters {
+        self.counters.clone()
+    }
+}
+
+/// So many batches of one fault each.
+fn watch(batches: usize) -> Watch<Recorded, Still> {
+    let recorded: VecDeque<Batch> = (0..batches).map(|_| testing::batch([&fault()])).collect();
+    let count = batches as u64;
+    let mut counters = Counters { seen: count, ..Counters::default() };
+    counters.rows.insert(fault().key, Row { count, sent: count, lost: 0 });
+    let collector = Collector::new(testing::describer(), Layout::default());
+    Watch::new(Recorded(recorded), Still { counters, stopped: false }, collector)
+}
+
+/// Drops in all, and those told in detail.
+fn collected(counters: &Counters, collector: Collector) -> (u64, u64) {
+    let groups = collector.finish(counters).groups;
+    (groups.iter().map(|group| group.count).sum(), groups.iter().map(|group| group.detailed).sum())
+}
+
+#[test]
+fn it_ends_when_it_is_told_to_and_hands_back_what_that_was() {
+    let said = block_on(async {
+        let mut watch = watch(0);
+        watch.until(async { "over" }, None).await
+    });
+    assert_eq!(said, "over");
+}
+
+#[test]
+fn it_goes_on_as_long_as_it_is_not_told_to_end() {
+    block_on(async {
+        let mut watch = watch(3);
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        let end = async {
+            // So often the others have their turn first.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            sender.send(()).expect("somebody waits");
+            receiver.await.expect("it was sent");
+        };
+        watch.until(end, Some(Progress::new(Duration::from_secs(1)))).await;
+        let (counters, collector) = watch.finish().await;
+        assert_eq!(collected(&counters, collector), (3, 3));
+    });
+}
+
+#[test]
+fn what_is_in_the_ring_when_it_ends_is_still_taken_in() {
+    block_on(async {
+        let mut watch = watch(50);
+        watch.until(async {}, None).await;
+        let (counters, collector) = watch.finish().await;
+        assert_eq!(collected(&counters, collector), (50, 50));
+    });
+}
+
+#[test]
+fn nothing_is_read_or_lost_between_two_stages() {
+    block_on(async {
+        let mut watch = watch(4);
+        watch.until(async {}, None).await;
+        watch.until(async {}, None).await;
+        let (counters, collector) = watch.finish().await;
+        assert_eq!((counters.seen, collected(&counters, collector)), (4, (4, 4)));
+    });
+}
