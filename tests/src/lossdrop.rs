@@ -24,6 +24,8 @@ use crate::wait::{LIMIT, wait_until};
 const READY: &str = "lossdrop: watching";
 /// Loading the programs into a slow (emulated) kernel takes its time.
 pub const START_LIMIT: Duration = Duration::from_secs(60);
+/// So does the last look at it, and the search for culprits.
+const END_LIMIT: Duration = Duration::from_secs(60);
 
 /// Decides which lines of standard output are kept.
 type Keep = Box<dyn FnMut(&str) -> bool + Send>;
@@ -208,7 +210,7 @@ impl Lossdrop {
             bail!("lossdrop had ended before it was stopped ({status}):\n{}", self.drained_stderr());
         }
         self.signal(Signal::SIGINT)?;
-        self.finish(LIMIT)
+        self.finish(END_LIMIT)
     }
 
     /// Waits for its end and returns all that it said.
