@@ -164,11 +164,9 @@ pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)
         Class::Memory => one(group, memory::suspect),
         Class::Xfrm => one(group, xfrm::suspect),
         Class::Device => one(group, device::suspect),
-        Class::Tcp
-        | Class::Checksum
-        | Class::Malformed
-        | Class::Housekeeping
-        | Class::Unknown => one(group, other::suspect),
+        Class::Tcp | Class::Checksum | Class::Malformed | Class::Housekeeping | Class::Unknown => {
+            one(group, other::suspect)
+        }
     }
 }
 

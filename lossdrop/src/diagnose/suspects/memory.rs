@@ -54,6 +54,9 @@ mod tests {
     #[test]
     fn the_pages_of_a_protocol_are_behind_the_word_mem() {
         let text = "sockets: used 7\nTCP: inuse 1 orphan 0 tw 0 alloc 3 mem 12\nUDP: inuse 5 mem 2\nUDPLITE: inuse 0\n";
-        assert_eq!((pages(text, "TCP"), pages(text, "UDP"), pages(text, "UDPLITE")), (Some(12), Some(2), None));
+        assert_eq!(
+            (pages(text, "TCP"), pages(text, "UDP"), pages(text, "UDPLITE")),
+            (Some(12), Some(2), None)
+        );
     }
 }
