@@ -115,5 +115,5 @@ fn a_part_has_its_count_and_the_keys_of_its_samples_and_shares_it_out_among_them
 fn a_group_without_details_has_no_lengths() {
     let group = group(&kinds::NETFILTER_DROP, Target::None, []);
     assert_eq!((group.size_range(), group.sizes().len(), group.top_flows().len()), (None, 0, 0));
-    assert!(group.find(|sample| sample.addresses()).is_none());
+    assert!(group.find(Sample::addresses).is_none());
 }
