@@ -107,7 +107,7 @@ pub fn diagnosis(evidence: Evidence) -> Diagnosis {
     notes.extend(remarks(&counters));
     if unselected > 0 {
         notes.insert(format!(
-            "{unselected} drops are of other causes than {}: they are counted as suppressed",
+            "drops of other causes than {}: {unselected}, counted as suppressed",
             scope.selection
         ));
     }
@@ -311,7 +311,7 @@ fn remarks(counters: &Counters) -> BTreeSet<String> {
     let details: u64 = counters.rows.values().map(|row| row.lost).sum();
     if details > 0 {
         remarks.insert(format!(
-            "{details} details found no room in the ring buffer (--buffer makes it larger): all drops are counted, and those are told \
+            "details that found no room in the ring buffer (--buffer makes it larger): {details}; all drops are counted, and those are told \
              by their kind alone"
         ));
     }

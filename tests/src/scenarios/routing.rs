@@ -488,5 +488,4 @@ const OWN_SOURCE: Scenario = Scenario {
         };
         PLAIN.lab()
     },
-    ..LOOPBACK_SOURCE
 };

@@ -219,7 +219,7 @@ fn forward(group: &Group, context: &Context) -> Suspect<'static> {
 fn tell_forward(limit: &Limit, by_route: bool, group: &Group, context: &Context) -> Story {
     let Limit { netns, device, mtu, .. } = limit;
     let (shortest, longest) = group.size_range().unwrap_or_default();
-    let is_ipv6 = group.sample().is_some_and(|sample| sample.is_ipv6());
+    let is_ipv6 = group.sample().is_some_and(super::super::group::Sample::is_ipv6);
     let (why, message) = if is_ipv6 {
         ("routers do not fragment IPv6", "ICMPv6 \"packet too big\"")
     } else {
@@ -289,7 +289,7 @@ fn tell_output(limit: &Limit, group: &Group, context: &Context) -> Story {
 
 /// Fragments that came alone, late, or twice.
 fn fragments(group: &Group, context: &Context) -> Suspect<'static> {
-    let source = group.find(|sample| sample.addresses()).map(|(source, _)| source);
+    let source = group.find(super::super::group::Sample::addresses).map(|(source, _)| source);
     let culprit = source.map(|source| Culprit::new("host", source.to_string()).text("sends fragments"));
     let wait = context.sysctl(group.key.netns, "net.ipv4.ipfrag_time");
     let is_timeout = group.verdict.kind == &kinds::MTU_REASSEMBLY;

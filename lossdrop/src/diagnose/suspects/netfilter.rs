@@ -1,8 +1,12 @@
 //! Netfilter: the rule or policy that said drop, or what else in it did.
 
+mod full_table;
+mod packet;
+
 use std::collections::BTreeMap;
 
-use lossdrop_common::{Event, Facts, L3, Shape};
+use full_table::conntrack;
+use packet::packet;
 
 use super::{Story, Suspect, other, told};
 use crate::{
@@ -12,11 +16,9 @@ use crate::{
         group::{Group, Sample, share_out},
     },
     hook::{Engine, HookPoint, hook},
-    judge::name,
     knowledge::{Confidence, Kind, Severity, kinds},
     rules::{
-        self, Blame, Candidate, Certainty, Comparison, ConnectionState, Family, Hook, Packet, Place,
-        Undecided, Verdict, What, blame, delete_command,
+        self, Blame, Candidate, Certainty, Comparison, Place, Undecided, Verdict, What, blame, delete_command,
     },
 };
 
@@ -117,97 +119,6 @@ fn place(point: HookPoint, context: &Context) -> Place {
         Engine::Queue => None,
     };
     Place { family: point.family, hook: point.hook, nft, queued: point.engine == Engine::Queue }
-}
-
-/// What a rule can see of the packet.
-fn packet(sample: &Sample, point: HookPoint) -> Packet {
-    let event = &sample.event;
-    let l3 = L3::from_u8(event.key.l3);
-    let (source, destination) = sample.addresses().unzip();
-    let (source_port, destination_port) = sample.ports().unzip();
-    let byte = |at: usize| sample.packet.get(at).copied();
-    let word = |at: usize| Some(u16::from_be_bytes([byte(at)?, byte(at + 1)?]));
-    let has = |flag: u8| event.flags & flag != 0;
-    let is_ip = matches!(l3, L3::Ipv4 | L3::Ipv6);
-    let (input_device, output_device) = devices(sample, point);
-    Packet {
-        ether_type: Some(event.ethertype),
-        source,
-        destination,
-        protocol: is_ip.then_some(event.key.l4),
-        source_port,
-        destination_port,
-        tcp_flags: has(Event::HAS_TCP_FLAGS).then_some(event.tcp_flags),
-        icmp_type: has(Event::HAS_ICMP).then_some(event.icmp_type),
-        icmp_code: has(Event::HAS_ICMP).then_some(event.icmp_code),
-        length: is_ip.then_some(event.len),
-        ttl: match l3 {
-            L3::Ipv4 => byte(8),
-            L3::Ipv6 => byte(7),
-            L3::Arp | L3::Other => None,
-        },
-        tos: match l3 {
-            L3::Ipv4 => byte(1),
-            L3::Ipv6 => word(0).map(|word| (word >> 4) as u8),
-            L3::Arp | L3::Other => None,
-        },
-        fragment: match l3 {
-            L3::Ipv4 => word(6),
-            L3::Ipv6 | L3::Arp | L3::Other => None,
-        },
-        input_device,
-        output_device,
-        mark: sample.facts.map(|facts| facts.packet.mark),
-        connection: connection(sample, point),
-        reply: connection_info(sample).map(|info| info >= 3),
-        packet_type: sample.facts.map(|facts| facts.packet.pkt_type),
-        arp_operation: (l3 == L3::Arp).then(|| word(6)).flatten(),
-        ether_source: None,
-        ether_destination: None,
-    }
-}
-
-/// The devices that it came in by and is to leave by, as the hook has them.
-fn devices(sample: &Sample, point: HookPoint) -> (Option<String>, Option<String>) {
-    let own = Some(sample.iface()).filter(|name| !name.is_empty());
-    let route = sample.seen().route().map(|route| name(route.name));
-    // Under a bridge, the rules of IP see the bridge rather than its ports.
-    let is_bridged =
-        point.family != Family::Bridge && sample.frames.iter().any(|frame| frame.starts_with("br_nf_"));
-    match (point.hook, point.family) {
-        _ if is_bridged => (None, None),
-        (Hook::Ingress | Hook::Prerouting | Hook::Input, _) => (own, None),
-        (Hook::Forward, Family::Bridge) => (None, own),
-        (Hook::Forward, _) => (own.filter(|_| !sample.has_shape(Shape::NO_DEVICE)), route),
-        (Hook::Output | Hook::Postrouting | Hook::Egress, _) => (None, route.or(own)),
-    }
-}
-
-/// `enum ip_conntrack_info`.
-fn connection_info(sample: &Sample) -> Option<u8> {
-    let facts = sample.facts?;
-    (facts.present & Facts::CONNTRACK != 0).then_some(facts.packet.ctinfo)
-}
-
-/// `IP_CT_UNTRACKED`: such a packet has no connection.
-const UNTRACKED: u8 = 7;
-
-fn connection(sample: &Sample, point: HookPoint) -> Option<ConnectionState> {
-    match connection_info(sample) {
-        Some(0 | 3) => Some(ConnectionState::Established),
-        Some(1 | 4) => Some(ConnectionState::Related),
-        Some(2) => Some(ConnectionState::New),
-        Some(UNTRACKED) => Some(ConnectionState::Untracked),
-        Some(_) => None,
-        None if sample.facts.is_some_and(|facts| facts.packet.ctinfo == UNTRACKED) => {
-            Some(ConnectionState::Untracked)
-        }
-        // Behind conntrack, a packet without a connection is one that it found invalid. Before it, none has one.
-        None => {
-            let behind = matches!(point.hook, Hook::Input | Hook::Forward | Hook::Postrouting);
-            (sample.facts.is_some() && behind).then_some(ConnectionState::Invalid)
-        }
-    }
 }
 
 /// A rule or a policy.
@@ -428,78 +339,6 @@ fn nobody<'a>(group: &Group, point: HookPoint) -> Suspect<'a> {
             .look(context.places.exec(group.key.netns, "iptables-legacy-save -c"), "the legacy rules and their counts")
     })
     .confidence(Confidence::Likely)
-}
-
-/// Takes what conntrack refused out of the group, and returns the rest.
-fn conntrack<'a>(
-    group: Group,
-    point: HookPoint,
-    context: &Context,
-) -> (Vec<(Group, Suspect<'a>)>, Option<Group>) {
-    let refused = conntrack_refused(&group, point, context);
-    if refused == 0 {
-        return (Vec::new(), Some(group));
-    }
-    let Some(suspect) = table_full(&group, context) else { return (Vec::new(), Some(group)) };
-    if refused == group.count {
-        return (vec![(group, suspect)], None);
-    }
-    let part = |count, by_conntrack: bool| {
-        let samples = group.samples.iter().filter(|sample| told::is_by_conntrack(sample) == by_conntrack);
-        group.part(count, samples.cloned())
-    };
-    (vec![(part(refused, true), suspect)], Some(part(group.count - refused, false)))
-}
-
-/// How many of the drops are conntrack's: by the probes where they are, else by its own count, if that is all of them and the
-/// table is full.
-fn conntrack_refused(group: &Group, point: HookPoint, context: &Context) -> u64 {
-    if point.engine != Engine::Other || !matches!(point.hook, Hook::Prerouting | Hook::Output) {
-        return 0;
-    }
-    let probed = group.samples.iter().filter(|sample| told::is_told(sample)).count();
-    if probed > 0 && probed == group.samples.len() {
-        let own = group.samples.iter().filter(|sample| told::is_by_conntrack(sample)).count() as u64;
-        let (parts, _) = share_out(group.count, &[own, group.samples.len() as u64 - own]);
-        return parts[0];
-    }
-    let netns = group.key.netns;
-    let tables =
-        [&context.before, &context.after].map(|reading| reading.netns.get(&netns)?.conntrack.as_ref());
-    let [Some(before), Some(after)] = tables else { return 0 };
-    let refused = after.stat("drop").saturating_sub(before.stat("drop"));
-    // Legacy rules at the same hook count for themselves; what they explain is theirs.
-    if refused >= group.count && after.count.max(before.count) >= after.max { group.count } else { 0 }
-}
-
-/// A table of connections that is full.
-fn table_full<'a>(group: &Group, context: &Context) -> Option<Suspect<'a>> {
-    let netns = group.key.netns;
-    let (before, after) = (context.before.netns.get(&netns)?, context.after.netns.get(&netns)?);
-    let (before, after) = (before.conntrack.as_ref()?, after.conntrack.as_ref()?);
-    let refused = after.stat("drop").saturating_sub(before.stat("drop"));
-    let (entries, max) = (after.count.max(before.count), after.max);
-    let culprit = Culprit::new("conntrack", "conntrack table").text(format!("{entries} of {max}"));
-    // Connections may have ended by the second reading.
-    let confidence = if entries >= max { Confidence::Certain } else { Confidence::Likely };
-    let suspect = Suspect::of(group, Some(culprit), move |group, context| {
-        let text = format!(
-            "The table of connections{} is full: {entries} of {max} (nf_conntrack_max). Whatever would begin a new connection is dropped; \
-             those that are open go on. Many short connections, long timeouts or a flood fill it.",
-            in_netns(group.key.netns, context)
-        );
-        let wanted = max.saturating_mul(4).max(65_536);
-        Story::new("conntrack's table is full", text)
-            .number("entries", entries)
-            .number("max", max)
-            .number("refused", refused)
-            .fix(
-                Some(format!("sysctl -w net.netfilter.nf_conntrack_max={wanted}")),
-                "more connections, about 320 bytes of memory each; to be typed in the host's namespace, and holds for all",
-            )
-            .look(context.places.exec(group.key.netns, "conntrack -S"), "drop and early_drop for each CPU")
-    });
-    Some(suspect.kind(&kinds::NETFILTER_CONNTRACK_FULL).confidence(confidence))
 }
 
 /// How many drops each hook saw of nft's own code: whether the kernel frees there at all.

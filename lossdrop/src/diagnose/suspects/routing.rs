@@ -165,28 +165,38 @@ fn rp_filter(source: IpAddr, group: &Group, context: &Context) -> Suspect<'stati
     let netns = group.key.netns;
     let device = other::device(group, context).map(|device| device.name).unwrap_or_default();
     let key = |name: &str| format!("net.ipv4.conf.{name}.rp_filter");
-    let all = context.sysctl_number(netns, &key("all")).unwrap_or(0);
-    let own = context.sysctl_number(netns, &key(&device)).unwrap_or(0);
-    let value = all.max(own);
+    let all = context.sysctl_number(netns, &key("all"));
+    let own = context.sysctl_number(netns, &key(&device));
+    // The greater one holds; what can't be asked stays open.
+    let value = all.zip(own).map(|(all, own)| all.max(own));
     let back = context.reverse_path(netns, source);
     let culprit = Culprit::new("sysctl", key(&device)).with("value", value);
     Suspect::of(group, Some(culprit), move |group, context| {
         let netns = group.key.netns;
-        let way = match back.as_ref().and_then(|route| Some(route.oif.as_ref()?.1.as_str())) {
-            Some(by) => format!("the route back to {source} leaves by {by}"),
-            None => format!("there is no route back to {source}"),
+        let way = match back.as_ref().map(|route| route.oif.as_ref().map(|(_, name)| name.as_str())) {
+            Some(Some(by)) => format!("the route back to {source} leaves by {by}"),
+            Some(None) => format!("there is no route back to {source}"),
+            None => format!("the way back to {source} is another, or there is none"),
         };
-        let mode = if value == 2 { "loose" } else { "strict" };
+        let setting = match (value, all, own) {
+            (Some(value), Some(all), Some(own)) => format!(
+                "{} on {device} (rp_filter = {value}, the greater of {} = {all} and {} = {own})",
+                if value == 2 { "loose" } else { "strict" },
+                key("all"),
+                key(&device),
+            ),
+            _ => format!("on for {device}"),
+        };
         let text = format!(
-            "Reverse-path filtering is {mode} on {device} (rp_filter = {value}, the greater of {} = {all} and {} = {own}): packets \
-             from {source} came in by {device}, but {way}. So they are dropped as forged. Asymmetric routing does this, and a \
-             missing route.",
-            key("all"),
-            key(&device),
+            "Reverse-path filtering is {setting}: packets from {source} came in by {device}, but {way}. So they are dropped as \
+             forged. Asymmetric routing does this, and a missing route."
         );
-        let story = Story::new(format!("rp_filter refuses packets from {source} at {device}"), text)
-            .number("rp_filter", value);
-        let story = if value == 2 {
+        let story = Story::new(format!("rp_filter refuses packets from {source} at {device}"), text);
+        let story = match value {
+            Some(value) => story.number("rp_filter", value),
+            None => story,
+        };
+        let story = if value == Some(2) {
             story.fix(
                 context.places.sysctl(netns, &format!("{}=0 {}=0", key("all"), key(&device))),
                 "no check of source addresses any more on this device",
@@ -209,7 +219,8 @@ fn rp_filter(source: IpAddr, group: &Group, context: &Context) -> Suspect<'stati
 fn ttl(source: IpAddr, group: &Group) -> Suspect<'static> {
     let culprit = Culprit::new("host", source.to_string()).text("sends them");
     Suspect::of(group, Some(culprit), move |group, context| {
-        let destination = group.find(|sample| sample.addresses()).map(|(_, destination)| destination);
+        let destination =
+            group.find(super::super::group::Sample::addresses).map(|(_, destination)| destination);
         let to = destination.map_or_else(String::new, |destination| format!(" to {destination}"));
         let text = format!(
             "Packets from {source}{to} came in with the last hop of their TTL used up and were to be forwarded. A few of them are a \

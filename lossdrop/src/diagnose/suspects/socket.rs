@@ -101,7 +101,7 @@ fn closed_port(protocol: u8, address: IpAddr, port: u16, group: &Group, context:
         IPPROTO_TCP => ("listens on", "an RST", "-lntp"),
         _ => ("takes", "an error", "-lnp"),
     };
-    let sender = group.find(|sample| sample.addresses()).map(|(source, _)| source.to_string());
+    let sender = group.find(super::super::group::Sample::addresses).map(|(source, _)| source.to_string());
     let elsewhere = bound_elsewhere(protocol, port, netns, context).map_or_else(String::new, |bound| {
         format!(" Something is at that port, but at the address {bound} only.")
     });

@@ -26,8 +26,8 @@ fn vni(packet: &[u8]) -> Option<u32> {
 }
 
 fn unknown_vni(vni: u32, group: &Group, context: &Context) -> Suspect<'static> {
-    let source = group.find(|sample| sample.addresses()).map(|(source, _)| source.to_string());
-    let port = group.find(|sample| sample.ports()).map_or(4789, |(_, port)| port);
+    let source = group.find(super::super::group::Sample::addresses).map(|(source, _)| source.to_string());
+    let port = group.find(super::super::group::Sample::ports).map_or(4789, |(_, port)| port);
     let known: Vec<String> = context.state(group.key.netns).map_or_else(Vec::new, |state| {
         state.links.iter().filter_map(|link| Some(format!("{} has {}", link.name, link.vni?))).collect()
     });
