@@ -232,7 +232,8 @@ fn attach_facts(kernel: &KernelFacts) -> Vec<Fact> {
             attach: Some(attach),
             stack: true,
             facts: true,
-            probes: fentry.is_ok(),
+            // As a run would: with typed pointers only.
+            probes: fentry.is_ok() && attach == Attach::TpBtf,
             keys: 1,
             ring_bytes: 4096,
             ..Options::default()

@@ -197,7 +197,7 @@ fn a_firewall_that_eats_the_message_of_the_path_mtu_makes_a_black_hole() {
     assert_eq!(
         eaten.evidence,
         [
-            "at the hook INPUT, by the stack",
+            "at the hook INPUT, by the stack; nf_tables evaluated its rules",
             "the packet is a router's message that another packet was too big"
         ]
     );

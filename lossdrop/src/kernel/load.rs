@@ -100,21 +100,11 @@ pub struct Kernel {
 impl Kernel {
     /// Loads and attaches. The counters start at 0, and every drop from now on is seen.
     pub fn start(facts: &KernelFacts, options: &Options) -> Result<(Self, Ring)> {
-        let options = &Options { probes: options.probes && allows_probes(), ..options.clone() };
-        let (mut ebpf, attach) = match options.attach {
-            Some(attach) => (load(facts, options, attach)?, attach),
-            None => match load(facts, options, Attach::TpBtf) {
-                Ok(ebpf) => (ebpf, Attach::TpBtf),
-                Err(error) => {
-                    info!("no tp_btf here, trying raw_tracepoint: {error}");
-                    (load(facts, options, Attach::RawTracepoint)?, Attach::RawTracepoint)
-                }
-            },
-        };
+        let (mut ebpf, attach, with_probes) = load_best(facts, options)?;
         let counters = CounterMaps::new(&ebpf, options.keys)?;
         let ring = Ring::new(&mut ebpf)?;
         fill_filters(&mut ebpf, &options.filter)?;
-        let probes = if options.probes { Probes::attach(&ebpf, &facts.probes)? } else { Probes::default() };
+        let probes = if with_probes { Probes::attach(&ebpf, &facts.probes)? } else { Probes::default() };
         for Outcome { function, refused } in &probes.outcomes {
             if let Some(why) = refused {
                 info!("no probe on {function}: {why}");
@@ -153,6 +143,28 @@ impl Kernel {
         };
         program.and_then(|program| program.fd().ok()).map_or(0, |fd| sys::recursion_misses(fd.as_fd()))
     }
+}
+
+/// The best way that the kernel takes: how it is attached, and whether with the optional probes. These need typed pointers:
+/// with plain addresses, the program that reads what they left is more than some verifiers take.
+fn load_best(facts: &KernelFacts, options: &Options) -> Result<(Ebpf, Attach, bool)> {
+    let probes = options.probes && allows_probes();
+    let ways = [(Attach::TpBtf, true), (Attach::TpBtf, false), (Attach::RawTracepoint, false)];
+    let mut refused = Error::Bytecode { missing: TP_BTF };
+    for (attach, with_probes) in ways {
+        if options.attach.is_some_and(|wanted| wanted != attach) || (with_probes && !probes) {
+            continue;
+        }
+        let options = Options { probes: with_probes, ..options.clone() };
+        match load(facts, &options, attach) {
+            Ok(ebpf) => return Ok((ebpf, attach, with_probes)),
+            Err(error) => {
+                info!("{attach:?} is refused (optional probes: {with_probes}): {error}");
+                refused = error;
+            }
+        }
+    }
+    Err(refused)
 }
 
 fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> {
