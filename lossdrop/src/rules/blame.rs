@@ -187,7 +187,7 @@ fn judged(share: Share) -> Culprit {
     };
     let (certainty, why) = match candidate.delta {
         Some(delta) if delta >= count && candidate.exact && judges_itself => {
-            (Certainty::Certain, format!("its counter rose by {delta} while {count} packets were dropped"))
+            (Certainty::Certain, format!("its counter rose by {delta}, and {count} were dropped"))
         }
         Some(delta) if delta >= count => {
             (Certainty::Likely, format!("its counter, which counts others as well, rose by {delta}"))
