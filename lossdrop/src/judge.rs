@@ -105,6 +105,9 @@ pub const fn longest_frame(mtu: u32, header: u32) -> u32 {
 pub fn judge(described: &Described, seen: &Seen<'_>) -> Verdict {
     let mut verdict = Verdict::of(described);
     let kind = verdict.kind;
+    if kind == &kinds::UNKNOWN_UNKNOWN {
+        verdict.evidence.push(known(described, seen));
+    }
     let refine = [
         (&kinds::NETFILTER_DROP, netfilter as fn(&mut Verdict, &Seen<'_>)),
         (&kinds::MTU_VETH_PEER, veth_peer),
@@ -122,6 +125,19 @@ pub fn judge(described: &Described, seen: &Seen<'_>) -> Verdict {
         refine(&mut verdict, seen);
     }
     verdict
+}
+
+/// What there is to know of a drop whose cause is not.
+fn known(described: &Described, seen: &Seen<'_>) -> String {
+    /// Functions on the stack that are told.
+    const FUNCTIONS: usize = 5;
+    let reason = described.reason.as_deref().unwrap_or("no reason");
+    let here = described.symbol.as_deref();
+    let callers = seen.frames.iter().skip_while(|frame| Some(**frame) != here).skip(1).take(FUNCTIONS);
+    let callers: Vec<&str> = callers.copied().collect();
+    let by =
+        if callers.is_empty() { String::new() } else { format!(", called by {}", callers.join(" ← ")) };
+    format!("dropped at {} with {reason}{by}", described.location)
 }
 
 fn set(verdict: &mut Verdict, kind: &'static Kind, confidence: Confidence, evidence: String) {
@@ -194,7 +210,12 @@ fn bridge_netfilter(verdict: &mut Verdict, seen: &Seen<'_>) {
 
 fn forward(verdict: &mut Verdict, seen: &Seen<'_>) {
     if let Some(route) = seen.route() {
-        verdict.evidence.push(format!("{} bytes, route MTU {}", seen.event.len, route_mtu(route)));
+        let limit = route_mtu(route);
+        verdict.evidence.push(format!("{} bytes, route MTU {limit}", seen.event.len));
+        // Where the kernel gives no reason, the numbers prove it.
+        if limit != 0 && seen.event.len > limit {
+            verdict.confidence = Confidence::Certain;
+        }
     }
 }
 

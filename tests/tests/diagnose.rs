@@ -188,6 +188,9 @@ fn check(expected: &Finding, finding: &Value, shot: &Shot) -> Result<()> {
     for fix in list(finding, "fixes") {
         ensure!(!text(&fix["command"]).is_empty() && !text(&fix["effect"]).is_empty(), "half a fix: {fix}");
     }
+    for flow in list(finding, "flows") {
+        ensure!(!text(&flow["flow"]).ends_with('→'), "half a flow: {flow}");
+    }
     let has_fix = !list(finding, "fixes").is_empty();
     if let Fix::None(why) = expected.fix {
         ensure!(!has_fix, "a fix where none can be ({why}): {}", finding["fixes"]);

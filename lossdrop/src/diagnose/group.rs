@@ -216,8 +216,11 @@ impl Group {
 
 /// `10.0.0.1:51034 → 10.0.0.2:80 TCP`: what of a packet's words is the same for all packets of a flow.
 fn flow(event: &Event) -> String {
+    const TCP: &str = " TCP";
     let line = packet::line(event);
-    let end = line.find(" [").or_else(|| line.rfind(" len ")).unwrap_or(line.len());
+    // Brackets stand around IPv6 addresses, too; flags are those behind the protocol.
+    let flags = line.find(" TCP [").map(|at| at + TCP.len());
+    let end = flags.or_else(|| line.rfind(" len ")).unwrap_or(line.len());
     line[..end].to_owned()
 }
 

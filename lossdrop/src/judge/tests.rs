@@ -228,3 +228,24 @@ fn noise_is_never_refined() {
         judge(&described, &Seen { event: &event, facts: Some(&single()), frames: &[], packet: &[] });
     assert_eq!((verdict.kind, verdict.severity), (&kinds::MTU_VETH_PEER, Severity::Benign));
 }
+
+#[test]
+fn a_drop_whose_cause_is_not_known_is_told_with_all_that_is_known() {
+    let event = testing::fault();
+    let described = Described {
+        reason: Some("NOT_SPECIFIED".to_owned()),
+        location: "nf_hook_slow+0x10".to_owned(),
+        symbol: Some("nf_hook_slow".to_owned()),
+        kind: &kinds::UNKNOWN_UNKNOWN,
+        severity: Severity::Fault,
+        confidence: Possible,
+        meaning: "",
+    };
+    let frames = ["sk_skb_reason_drop", "nf_hook_slow", "ip_local_deliver", "ip_rcv"];
+    let seen = Seen { event: &event, facts: None, frames: &frames, packet: &[] };
+    let [evidence] = &judge(&described, &seen).evidence[..] else { panic!("one sentence") };
+    assert_eq!(
+        evidence,
+        "dropped at nf_hook_slow+0x10 with NOT_SPECIFIED, called by ip_local_deliver ← ip_rcv"
+    );
+}

@@ -536,7 +536,7 @@ pub static LOCATIONS: &[Location] = locations! {
     (br_stp_rcv):
         HOUSEKEEPING_PROCESSED (always),
         "a spanning-tree frame, freed after it was processed";
-    (llc_rcv snap_rcv):
+    (llc_rcv snap_rcv stp_pdu_rcv):
         HOUSEKEEPING_UNHANDLED_PROTOCOL (always),
         "an LLC or SNAP frame that nothing on this host handles";
     (br_forward br_flood br_multicast_flood):

@@ -117,3 +117,19 @@ fn a_group_without_details_has_no_lengths() {
     assert_eq!((group.size_range(), group.sizes().len(), group.top_flows().len()), (None, 0, 0));
     assert!(group.find(Sample::addresses).is_none());
 }
+
+#[test]
+fn a_flow_has_both_its_ends_in_either_version_of_ip_and_no_flags() {
+    use crate::testing::{ipv4, packet};
+    use lossdrop_common::{DropKey, L3, parse::IPPROTO_TCP};
+
+    let six = |l4| DropKey { l3: L3::Ipv6 as u8, ..ipv4(l4, &[]) };
+    for (key, src, dst, words) in [
+        (ipv4(IPPROTO_TCP, &[]), "10.0.0.1", "10.0.0.2", "10.0.0.1:7 → 10.0.0.2:9 TCP"),
+        (six(IPPROTO_TCP), "fd00::1", "fd00::2", "[fd00::1]:7 → [fd00::2]:9 TCP"),
+        (six(UDP), "fd00::1", "fd00::2", "[fd00::1]:7 → [fd00::2]:9 UDP"),
+    ] {
+        let event = Event { tcp_flags: 2, ..packet(key, src, dst, Some((7, 9))) };
+        assert_eq!(flow(&event), words);
+    }
+}

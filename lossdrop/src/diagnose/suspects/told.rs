@@ -10,9 +10,9 @@ use crate::{
 /// The kernel's names are cut to so many bytes.
 const NAME: usize = 31;
 
-/// The probes saw the packet.
+/// The probes saw what became of the packet, and not only that it was there.
 pub(super) fn is_told(sample: &Sample) -> bool {
-    sample.seen().netfilter().is_some()
+    sample.seen().netfilter().is_some_and(|told| told.flags != 0)
 }
 
 /// Conntrack refused it.
