@@ -272,6 +272,15 @@ mod tests {
     }
 
     #[test]
+    fn a_multicast_that_a_bridge_has_no_port_for_is_noise_and_another_frame_is_not() {
+        for symbol in ["br_multicast_flood", "br_flood", "br_dev_xmit"] {
+            noise(Some("NO_TX_TARGET"), symbol, udp(&[Shape::MULTICAST]), Class::Housekeeping);
+            fault(Some("NO_TX_TARGET"), symbol, udp(&[]), Class::Device);
+            fault(Some("NO_TX_TARGET"), symbol, udp(&[Shape::BROADCAST, Shape::MULTICAST]), Class::Device);
+        }
+    }
+
+    #[test]
     fn a_vlan_that_has_no_device_does_not_hide_among_frames_for_other_hosts() {
         let shape = &[Shape::OTHERHOST, Shape::FOREIGN_VLAN];
         for symbol in ["ip_rcv_core", "ip6_rcv_core"] {

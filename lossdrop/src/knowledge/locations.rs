@@ -530,7 +530,7 @@ pub static LOCATIONS: &[Location] = locations! {
     (br_multicast_flood) if MULTICAST_ONLY:
         HOUSEKEEPING_MULTICAST (always),
         "no bridge port has a listener for the multicast group (IGMP or MLD snooping)";
-    (br_multicast_flood) for NO_TX_TARGET if MULTICAST_ONLY:
+    (br_multicast_flood br_flood br_dev_xmit) for NO_TX_TARGET if MULTICAST_ONLY:
         HOUSEKEEPING_MULTICAST (always),
         "no bridge port has a listener for the multicast group (IGMP or MLD snooping)";
     (br_stp_rcv):
