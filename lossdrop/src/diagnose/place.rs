@@ -16,10 +16,6 @@ impl Places {
         Self { namespaces, own: inum(Path::new("/proc/self/ns/net")) }
     }
 
-    pub fn namespaces(&self) -> &Namespaces {
-        &self.namespaces
-    }
-
     /// A file that leads there.
     pub fn path(&self, netns: u32) -> Option<&Path> {
         self.namespaces.get(netns).map(|known| known.path.as_path())

@@ -3,8 +3,6 @@
 mod full_table;
 mod packet;
 
-use std::collections::BTreeMap;
-
 use full_table::conntrack;
 use packet::packet;
 
@@ -341,15 +339,10 @@ fn nobody<'a>(group: &Group, point: HookPoint) -> Suspect<'a> {
     .confidence(Confidence::Likely)
 }
 
-/// How many drops each hook saw of nft's own code: whether the kernel frees there at all.
+/// Whether some drop was freed in nft's own code: a kernel that frees there shows so.
 pub(in crate::diagnose) fn frees_in_nft(groups: &[Group]) -> bool {
-    let mut engines: BTreeMap<bool, u64> = BTreeMap::new();
-    for sample in groups.iter().flat_map(|group| &group.samples) {
-        if let Some(point) = hook(&sample.frames) {
-            *engines.entry(point.engine == Engine::Nft).or_default() += 1;
-        }
-    }
-    engines.contains_key(&true)
+    let samples = groups.iter().flat_map(|group| &group.samples);
+    samples.filter_map(|sample| hook(&sample.frames)).any(|point| point.engine == Engine::Nft)
 }
 
 #[cfg(test)]
