@@ -10,6 +10,7 @@ pub mod lossdrop;
 mod need;
 pub mod netns;
 pub mod output;
+pub mod report;
 pub mod scenario;
 mod scenarios;
 pub mod traffic;

@@ -6,6 +6,7 @@
 //! | `LOSSDROP_SCENARIO` | names of scenarios or parts of them, divided by commas: only these |
 //! | `LOSSDROP_DIAGNOSE_ARGS` | further arguments of `lossdrop diagnose`, divided by blanks: `--no-probes` |
 //! | `LOSSDROP_WITHOUT_FIXES` | nothing of what is printed is typed, which takes half the time |
+//! | `LOSSDROP_LAB_REPORT` | a file to which a line of JSON is appended for each scenario |
 //! | `LOSSDROP_SIDE_BY_SIDE` | how many are diagnosed at the same time; fewer than 4 on a slow (emulated) machine |
 
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use lossdrop_lab::lossdrop::diagnose_command;
+use lossdrop_lab::report::{Outcome, Tried};
 use lossdrop_lab::{Count, Finding, Fix, Lab, Lossdrop, Need, Output, Scenario, Shot};
 use serde_json::Value;
 
@@ -46,15 +48,21 @@ fn diagnose_all(scenarios: Vec<&Scenario>, side_by_side: usize) -> Vec<&str> {
         while let Some(scenario) = next() {
             let start = Instant::now();
             let result = diagnose_if_possible(scenario);
-            let took = start.elapsed().as_secs_f64();
-            match result {
-                Ok(None) => println!("{}: diagnosed in {took:.1} s", scenario.name),
-                Ok(Some(missing)) => println!("{}: skipped: {missing}", scenario.name),
-                Err(error) => {
-                    println!("{}: failed after {took:.1} s: {error:#}\n", scenario.name);
+            let seconds = start.elapsed().as_secs_f64();
+            let outcome = match result {
+                Ok(None) => Outcome::Passed,
+                Ok(Some(missing)) => Outcome::Skipped(missing),
+                Err(error) => Outcome::Failed(format!("{error:#}")),
+            };
+            match &outcome {
+                Outcome::Passed => println!("{}: diagnosed in {seconds:.1} s", scenario.name),
+                Outcome::Skipped(missing) => println!("{}: skipped: {missing}", scenario.name),
+                Outcome::Failed(why) => {
+                    println!("{}: failed after {seconds:.1} s: {why}\n", scenario.name);
                     lock(&failures).push(scenario.name);
                 }
             }
+            Tried { scenario: scenario.name.to_owned(), outcome, seconds }.tell().expect("the report");
         }
     };
     thread::scope(|scope| (0..side_by_side).for_each(|_| drop(scope.spawn(work))));

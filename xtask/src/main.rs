@@ -5,6 +5,7 @@ mod bpf;
 mod causes;
 mod lab;
 mod test;
+mod vm;
 
 use std::{
     path::{Path, PathBuf},
@@ -46,6 +47,8 @@ enum Task {
     },
     /// Make real drops in network namespaces, to see lossdrop at work; without a name, list what there is
     Lab { scenario: Option<String> },
+    /// Run the lab on Debian's kernels in virtual machines (QEMU)
+    Vm(vm::Args),
 }
 
 fn main() -> Result<()> {
@@ -55,6 +58,7 @@ fn main() -> Result<()> {
         Task::Causes => causes::write(),
         Task::BuildBpf { check } => bpf::build(check),
         Task::Lab { scenario } => lab::run(scenario.as_deref()),
+        Task::Vm(arguments) => vm::run(&arguments),
     }
 }
 

@@ -4,8 +4,11 @@ use std::{env, path::Path, process::Command};
 
 use anyhow::{Result, bail, ensure};
 
-/// What the tests call, and Debian's package that has it.
-const TOOLS: [(&str, &str); 7] = [
+/// A program, and Debian's package that has it.
+pub(crate) type Tool = (&'static str, &'static str);
+
+/// What the tests call.
+const TOOLS: [Tool; 7] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
@@ -20,21 +23,22 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         lossdrop_lab::is_root(),
         "the tests make network namespaces and load BPF programs: run them as root"
     );
-    install_missing()?;
+    install_missing(&TOOLS)?;
     // The end-to-end tests run the binary, which no test of another package builds.
     crate::run(Command::new(env!("CARGO")).args(["build", "--locked", "--package", "lossdrop"]))?;
     crate::run(Command::new(env!("CARGO")).args(["test", "--locked", "--workspace"]).args(arguments))
 }
 
-fn install_missing() -> Result<()> {
+/// Installs what is not there.
+pub(crate) fn install_missing(tools: &[Tool]) -> Result<()> {
     let mut packages: Vec<&str> =
-        TOOLS.iter().filter(|(tool, _)| !is_installed(tool)).map(|(_, package)| *package).collect();
+        tools.iter().filter(|(tool, _)| !is_installed(tool)).map(|(_, package)| *package).collect();
     packages.dedup();
     if packages.is_empty() {
         return Ok(());
     }
     if !is_installed("apt-get") {
-        bail!("the tests need {}: install what has them", packages.join(", "));
+        bail!("this needs {}: install what has them", packages.join(", "));
     }
     println!("installing {}", packages.join(", "));
     let apt = |arguments: &[&str]| {

@@ -1,0 +1,184 @@
+//! `cargo xtask vm`: the lab on the kernels that people run, each in a virtual machine, with one static binary.
+
+mod boot;
+mod image;
+mod kernels;
+mod report;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use self::{
+    boot::Machine,
+    kernels::{Kernel, LINES, Line},
+    report::Run,
+};
+use crate::test::{Tool, install_missing};
+
+/// What the machines are made with, besides the programs in them.
+const TOOLS: [Tool; 16] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("cpio", "cpio"),
+    ("xz", "xz-utils"),
+    ("dpkg-deb", "dpkg"),
+    ("mawk", "mawk"),
+    ("find", "findutils"),
+    ("which", "debianutils"),
+    ("sysctl", "procps"),
+    ("depmod", "kmod"),
+    ("perl", "perl-base"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("iptables", "iptables"),
+    ("conntrack", "conntrack"),
+    ("ethtool", "ethtool"),
+    ("wg", "wireguard-tools"),
+];
+
+/// Static, as it is released: it runs on any Linux, whatever its C library.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// 5.10, 6.1, 6.12, 6.18, or all; several with commas between them
+    #[arg(long, default_value = "all", value_delimiter = ',')]
+    kernel: Vec<String>,
+    /// Names of scenarios or parts of them, with commas between them: only these
+    #[arg(long, default_value = "")]
+    scenario: String,
+    /// Do not type the commands that are printed, which takes half the time
+    #[arg(long)]
+    without_fixes: bool,
+    /// Run this shell command instead of the lab; /lab/lossdrop is there
+    #[arg(long, value_name = "COMMAND")]
+    run: Option<String>,
+    /// How long a machine may take
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+    limit: u64,
+    /// Write docs/kernels.md
+    #[arg(long)]
+    write: bool,
+}
+
+pub(crate) fn run(arguments: &Args) -> Result<()> {
+    let lines = lines(&arguments.kernel)?;
+    install_missing(&TOOLS)?;
+    let scratch = crate::root().join("target/vm");
+    fs::create_dir_all(&scratch)?;
+    let built = build()?;
+    let tools = scratch.join("tools.cpio");
+    image::tools(&tools)?;
+    let mut runs = Vec::new();
+    for line in lines {
+        let kernel = kernels::fetch(line)?;
+        if let Some(run) = lab(&kernel, &built, &tools, &scratch, arguments)? {
+            println!("{}\n", run.summary());
+            runs.push(run);
+        }
+    }
+    print!("{}", report::table(&runs));
+    if arguments.write {
+        let path = crate::root().join("docs/kernels.md");
+        fs::write(&path, report::document(&runs)?).with_context(|| path.display().to_string())?;
+    }
+    let failed: Vec<String> = runs.iter().filter(|run| !run.is_good()).map(Run::summary).collect();
+    ensure!(failed.is_empty(), "not every kernel is fine:\n{}", failed.join("\n"));
+    Ok(())
+}
+
+fn lines(wanted: &[String]) -> Result<Vec<&'static Line>> {
+    if wanted.iter().any(|name| name == "all") {
+        return Ok(LINES.iter().collect());
+    }
+    let find = |name: &String| {
+        let known = || LINES.map(|line| line.version).join(", ");
+        LINES
+            .iter()
+            .find(|line| line.version == name)
+            .with_context(|| format!("no kernel {name}; there are {}", known()))
+    };
+    wanted.iter().map(find).collect()
+}
+
+/// The static binaries.
+struct Built {
+    lossdrop: PathBuf,
+    tests: PathBuf,
+}
+
+fn build() -> Result<Built> {
+    let cargo = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(arguments).args(["--locked", "--release", "--target", TARGET]);
+        command.current_dir(crate::root()).env("RUSTFLAGS", "-C target-feature=+crt-static");
+        command
+    };
+    crate::run(&mut cargo(&["build", "--package", "lossdrop"]))?;
+    let messages = cargo(&["test", "--package", "lossdrop-lab", "--test", "diagnose", "--no-run"])
+        .arg("--message-format=json")
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    ensure!(messages.status.success(), "the lab does not build");
+    let executable = |name: &str| {
+        let messages = String::from_utf8_lossy(&messages.stdout).into_owned();
+        messages.lines().find_map(|line| {
+            let message: serde_json::Value = serde_json::from_str(line).ok()?;
+            (message["target"]["name"] == name).then(|| message["executable"].as_str().map(PathBuf::from))?
+        })
+    };
+    let tests = executable("diagnose").context("cargo names no test binary")?;
+    // target/<triple>/release/deps/diagnose-…
+    let release = tests.ancestors().nth(2).context("a test binary without a folder")?;
+    Ok(Built { lossdrop: release.join("lossdrop"), tests })
+}
+
+/// Boots a kernel with the lab in it, and reads what came of it.
+fn lab(
+    kernel: &Kernel,
+    built: &Built,
+    tools: &Path,
+    scratch: &Path,
+    arguments: &Args,
+) -> Result<Option<Run>> {
+    let scratch = scratch.join(kernel.version);
+    fs::create_dir_all(&scratch)?;
+    let at = |name: &str| scratch.join(name);
+    image::modules(kernel, &scratch, &at("modules.cpio"))?;
+    fs::write(at("tests"), tests(arguments))?;
+    let files = [("lossdrop", &*built.lossdrop), ("diagnose", &*built.tests), ("tests", &*at("tests"))];
+    image::lab(&files, include_str!("init.sh"), &scratch, &at("lab.cpio"))?;
+    image::join(&[tools, &at("modules.cpio"), &at("lab.cpio")], &at("initramfs"))?;
+    println!("{}: booting {}", kernel.version, kernel.release);
+    let machine = Machine {
+        kernel: &kernel.image(),
+        initramfs: &at("initramfs"),
+        folder: &scratch,
+        limit: Duration::from_secs(arguments.limit * 60),
+    };
+    let took = machine.run().with_context(|| format!("Linux {}", kernel.release))?;
+    if arguments.run.is_some() { Ok(None) } else { Run::read(kernel, &scratch, took).map(Some) }
+}
+
+/// What the machine's first process runs at last.
+fn tests(arguments: &Args) -> String {
+    if let Some(command) = &arguments.run {
+        return command.clone() + "\n";
+    }
+    let mut script = String::from(
+        "/lab/lossdrop check --json >/dev/ttyS3\n\
+         export LOSSDROP_BIN=/lab/lossdrop LOSSDROP_LAB_OWN_MACHINE=1 LOSSDROP_SIDE_BY_SIDE=2\n\
+         export LOSSDROP_LAB_REPORT=/dev/ttyS2\n",
+    );
+    if arguments.without_fixes {
+        script.push_str("export LOSSDROP_WITHOUT_FIXES=1\n");
+    }
+    script.push_str(&format!("export LOSSDROP_SCENARIO={}\n", arguments.scenario));
+    script.push_str("/lab/diagnose --nocapture every_scenario\n");
+    script
+}
