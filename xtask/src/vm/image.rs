@@ -56,6 +56,17 @@ pub(crate) fn tools(into: &Path) -> Result<()> {
             add(&mut files, path);
         }
     }
+    // Names that a package gets only on installation: iptables-save for one of its flavours.
+    for folder in ["/usr/bin", "/usr/sbin"] {
+        for link in fs::read_dir(folder)?.flatten().map(|entry| entry.path()).filter(|path| path.is_symlink())
+        {
+            if fs::read_link(&link)?.starts_with("/etc/alternatives")
+                && link.canonicalize().is_ok_and(|program| files.contains(&program))
+            {
+                add(&mut files, &link);
+            }
+        }
+    }
     let programs: Vec<PathBuf> = files.iter().filter(|path| is_elf(path)).cloned().collect();
     // ldd also leads to the loader. Of a library that it can't tell anything of, there is nothing to add.
     let needed = Command::new("ldd").args(&programs).stderr(Stdio::null()).output()?;
