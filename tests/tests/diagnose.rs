@@ -62,7 +62,8 @@ fn diagnose_all(scenarios: Vec<&Scenario>, side_by_side: usize) -> Vec<&str> {
                     lock(&failures).push(scenario.name);
                 }
             }
-            Tried { scenario: scenario.name.to_owned(), outcome, seconds }.tell().expect("the report");
+            let (scenario, arguments) = (scenario.name.to_owned(), more_arguments());
+            Tried { scenario, arguments, outcome, seconds }.tell().expect("the report");
         }
     };
     thread::scope(|scope| (0..side_by_side).for_each(|_| drop(scope.spawn(work))));
@@ -107,7 +108,7 @@ fn is_diagnosed(scenario: &Scenario) -> Result<()> {
 
 /// Runs a diagnosis around `traffic`, checks its form, its books and its exit code.
 fn diagnose<T>(lab: &mut dyn Lab, traffic: impl FnOnce(&mut dyn Lab) -> Result<T>) -> Result<(T, Value)> {
-    let more = env::var("LOSSDROP_DIAGNOSE_ARGS").unwrap_or_default();
+    let more = more_arguments();
     let mut command = diagnose_command(&lab.namespaces(), &["--json", "--duration", "2m"])?;
     let running = Lossdrop::launch(command.args(more.split_whitespace()))?;
     let sent = traffic(lab)?;
@@ -124,6 +125,10 @@ fn diagnose<T>(lab: &mut dyn Lab, traffic: impl FnOnce(&mut dyn Lab) -> Result<T
     );
     balances(&diagnosis)?;
     Ok((sent, diagnosis))
+}
+
+fn more_arguments() -> String {
+    env::var("LOSSDROP_DIAGNOSE_ARGS").unwrap_or_default()
 }
 
 fn said(output: &Output) -> Result<Value> {

@@ -79,6 +79,7 @@ pub fn diagnosis(evidence: Evidence) -> Diagnosis {
             (finding(&group, &suspect, &context), parts)
         })
         .collect();
+    reconcile::confirm(&context, &mut findings);
     let traced: Vec<Part> = findings.iter().flat_map(|(_, parts)| parts.clone()).collect();
     let untraced: Vec<_> = untraced::findings(&context, &traced)
         .into_iter()

@@ -4,8 +4,8 @@
 //! [`super`] names; a function that the compiler may inline is listed with its callers.
 
 use super::conditions::{
-    BARE_SYN, CLOSING, EMPTY, FOREIGN_VLAN, MULTICAST, MULTICAST_ONLY, NO_DEVICE, OTHER_PROTOCOL, TO_GROUP,
-    TO_OTHER_HOST, WITHOUT_PAYLOAD,
+    BARE_SYN, CLOSING, EMPTY, FOREIGN_VLAN, MULTICAST, MULTICAST_ONLY, NO_DEVICE, OTHER_PROTOCOL, SYN_ACK,
+    TO_GROUP, TO_OTHER_HOST, WITHOUT_PAYLOAD,
 };
 use super::reasons::{noise, severity};
 use super::{Condition, Confidence, Kind, Noise, Severity, kinds};
@@ -252,6 +252,9 @@ pub static LOCATIONS: &[Location] = locations! {
     (tcp_v4_rcv tcp_v6_rcv) without reasons if BARE_SYN:
         SOCKET_CLOSED_PORT,
         "no socket listens on the TCP port, or the SYN repeats one that is being answered";
+    (tcp_v4_rcv tcp_v6_rcv) without reasons if SYN_ACK:
+        HOUSEKEEPING_CLOSING (always),
+        "a SYN-ACK that no connection waits for: its SYN was a scan's, or the connection is gone";
     (tcp_v4_rcv tcp_v6_rcv) without reasons:
         TCP_STATE,
         "no connection fits, a backlog or accept queue is full, or a filter, policy or checksum refused it";

@@ -44,6 +44,15 @@ const TOOLS: [Tool; 16] = [
 /// Static, as it is released: it runs on any Linux, whatever its C library.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// What is diagnosed again in other ways, which must find the same: scenarios, and arguments of `lossdrop diagnose`.
+const AGAIN: [(&str, &str); 2] = [
+    ("nf-", "--no-probes"),
+    (
+        "udp-closed-port,udp-rcvbuf,mtu-veth-peer,qdisc-full,nf-legacy-input-rule,routing-no-route",
+        "--attach raw-tp",
+    ),
+];
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// 5.10, 6.1, 6.12, 6.18, or all; several with commas between them
@@ -52,6 +61,9 @@ pub(crate) struct Args {
     /// Names of scenarios or parts of them, with commas between them: only these
     #[arg(long, default_value = "")]
     scenario: String,
+    /// Further arguments of `lossdrop diagnose`: --no-probes
+    #[arg(long, value_name = "ARGUMENTS", default_value = "", allow_hyphen_values = true)]
+    with: String,
     /// Do not type the commands that are printed, which takes half the time
     #[arg(long)]
     without_fixes: bool,
@@ -74,21 +86,25 @@ pub(crate) fn run(arguments: &Args) -> Result<()> {
     let built = build()?;
     let tools = scratch.join("tools.cpio");
     image::tools(&tools)?;
-    let mut runs = Vec::new();
+    let (mut runs, mut failed) = (Vec::new(), Vec::new());
     for line in lines {
-        let kernel = kernels::fetch(line)?;
-        if let Some(run) = lab(&kernel, &built, &tools, &scratch, arguments)? {
-            println!("{}\n", run.summary());
-            runs.push(run);
+        let run = kernels::fetch(line).and_then(|kernel| lab(&kernel, &built, &tools, &scratch, arguments));
+        match run {
+            Ok(run) => runs.extend(run),
+            // The others may still be fine.
+            Err(error) => failed.push(format!("Linux {}: {error:#}", line.version)),
         }
     }
-    print!("{}", report::table(&runs));
+    println!();
+    for run in &runs {
+        println!("{}", run.summary());
+    }
+    failed.extend(runs.iter().filter(|run| !run.is_good()).map(Run::summary));
+    ensure!(failed.is_empty(), "not every kernel is fine:\n{}", failed.join("\n"));
     if arguments.write {
         let path = crate::root().join("docs/kernels.md");
         fs::write(&path, report::document(&runs)?).with_context(|| path.display().to_string())?;
     }
-    let failed: Vec<String> = runs.iter().filter(|run| !run.is_good()).map(Run::summary).collect();
-    ensure!(failed.is_empty(), "not every kernel is fine:\n{}", failed.join("\n"));
     Ok(())
 }
 
@@ -172,13 +188,18 @@ fn tests(arguments: &Args) -> String {
     }
     let mut script = String::from(
         "/lab/lossdrop check --json >/dev/ttyS3\n\
-         export LOSSDROP_BIN=/lab/lossdrop LOSSDROP_LAB_OWN_MACHINE=1 LOSSDROP_SIDE_BY_SIDE=2\n\
-         export LOSSDROP_LAB_REPORT=/dev/ttyS2\n",
+         export LOSSDROP_BIN=/lab/lossdrop LOSSDROP_LAB_REPORT=/dev/ttyS2\n\
+         export LOSSDROP_LAB_OWN_MACHINE=1 LOSSDROP_SIDE_BY_SIDE=2\n",
     );
-    if arguments.without_fixes {
-        script.push_str("export LOSSDROP_WITHOUT_FIXES=1\n");
+    let whole = [(&*arguments.scenario, &*arguments.with)];
+    let again: &[(&str, &str)] = if arguments.scenario.is_empty() { &AGAIN } else { &[] };
+    for (number, (scenarios, with)) in whole.iter().chain(again).enumerate() {
+        // That its commands help is shown by the first look.
+        if arguments.without_fixes || number > 0 {
+            script.push_str("export LOSSDROP_WITHOUT_FIXES=1\n");
+        }
+        script.push_str(&format!("export LOSSDROP_SCENARIO='{scenarios}' LOSSDROP_DIAGNOSE_ARGS='{with}'\n"));
+        script.push_str("/lab/diagnose --nocapture every_scenario\n");
     }
-    script.push_str(&format!("export LOSSDROP_SCENARIO={}\n", arguments.scenario));
-    script.push_str("/lab/diagnose --nocapture every_scenario\n");
     script
 }

@@ -28,9 +28,11 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
             return checksum;
         }
         let culprit = Culprit::new("port", name).with("port", port);
-        return Suspect::of(group, Some(culprit), move |group, context| {
+        let suspect = Suspect::of(group, Some(culprit), move |group, context| {
             closed_port(protocol, address, port, group, context)
         });
+        let is_sure = protocol == IPPROTO_TCP && is_reset(address, port, group, context);
+        return if is_sure { suspect.confidence(Confidence::Certain) } else { suspect };
     }
     if kind == &kinds::SOCKET_PROTOCOL {
         let culprit = Culprit::new("protocol", format!("IP protocol {protocol}"));
@@ -92,6 +94,13 @@ fn wrong_checksum(
         .kind(kind)
         .confidence(Confidence::Likely)
     })
+}
+
+/// Where a kernel gives no reason: nobody listens, and each segment got the reset that only such get.
+fn is_reset(address: IpAddr, port: u16, group: &Group, context: &Context) -> bool {
+    let netns = group.key.netns;
+    context.listener(netns, address, port).is_none()
+        && reconcile::moved(context, netns, "TcpOutRsts") == group.count
 }
 
 /// `udp 10.0.0.2:53`.
