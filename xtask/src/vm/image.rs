@@ -51,8 +51,8 @@ pub(crate) fn tools(into: &Path) -> Result<()> {
     let mut files = BTreeSet::new();
     for line in listed.lines() {
         let path = Path::new(line);
-        let hidden = |folder: &&str| path.starts_with(Path::new("/").join(folder));
-        if (path.is_file() || path.is_symlink()) && !path.is_dir() && !NOT_FILES.iter().any(|f| hidden(&f)) {
+        let hidden = |folder: &str| path.starts_with(Path::new("/").join(folder));
+        if (path.is_file() || path.is_symlink()) && !path.is_dir() && !NOT_FILES.iter().any(|f| hidden(f)) {
             add(&mut files, path);
         }
     }
@@ -123,8 +123,8 @@ pub(crate) fn modules(kernel: &Kernel, scratch: &Path, into: &Path) -> Result<()
         fs::copy(from.join(index), to.join(index))?;
     }
     let wanted = |path: &Path| {
-        let below = |folder: &&str| path.starts_with(Path::new("kernel").join(folder));
-        MODULES.iter().any(|f| below(&f)) && !NOT_MODULES.iter().any(|f| below(&f))
+        let below = |folder: &str| path.starts_with(Path::new("kernel").join(folder));
+        MODULES.iter().any(|f| below(f)) && !NOT_MODULES.iter().any(|f| below(f))
     };
     let listed = output(Command::new("find").args(["kernel", "-name", "*.ko*"]).current_dir(&from))?;
     let mut packed = Vec::new();
