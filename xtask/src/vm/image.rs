@@ -80,7 +80,7 @@ pub(crate) fn tools(into: &Path) -> Result<()> {
         }
     }
     add(&mut files, Path::new("/bin/sh"));
-    for file in ["/etc/protocols", "/etc/services", "/etc/iproute2"] {
+    for file in ["/etc/ethertypes", "/etc/protocols", "/etc/services"] {
         add(&mut files, Path::new(file));
     }
     pack(Path::new("/"), &with_folders(&files), into)
