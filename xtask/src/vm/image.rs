@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::kernels::Kernel;
 
 /// Debian's packages whose programs the lab calls, whole.
-pub(crate) const PACKAGES: [&str; 18] = [
+pub(crate) const PACKAGES: [&str; 19] = [
     "dash",
     "coreutils",
     "grep",
@@ -33,6 +33,7 @@ pub(crate) const PACKAGES: [&str; 18] = [
     "conntrack",
     "ethtool",
     "wireguard-tools",
+    "netbase",
 ];
 
 /// The modules that there may be a use for, as folders of the kernel's.
@@ -80,9 +81,6 @@ pub(crate) fn tools(into: &Path) -> Result<()> {
         }
     }
     add(&mut files, Path::new("/bin/sh"));
-    for file in ["/etc/ethertypes", "/etc/protocols", "/etc/services"] {
-        add(&mut files, Path::new(file));
-    }
     pack(Path::new("/"), &with_folders(&files), into)
 }
 
