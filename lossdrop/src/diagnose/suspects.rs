@@ -4,6 +4,7 @@
 //! numbers of all of them.
 
 mod bpf;
+mod counted;
 mod device;
 mod memory;
 mod mtu;
@@ -147,7 +148,8 @@ impl<'a> Suspect<'a> {
 }
 
 /// The suspects of a group, each with its part of the drops.
-pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)> {
+pub fn suspects<'a>(mut group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)> {
+    counted::judge(&mut group, context);
     let one = |group: Group, find: fn(&Group, &Context) -> Suspect<'static>| {
         let suspect = find(&group, context);
         vec![(group, suspect)]

@@ -24,9 +24,6 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     let kind = group.verdict.kind;
     let name = socket_name(protocol, address, port);
     if kind == &kinds::SOCKET_CLOSED_PORT {
-        if let Some(checksum) = wrong_checksum(protocol, address, group, context) {
-            return checksum;
-        }
         let culprit = Culprit::new("port", name).with("port", port);
         let suspect = Suspect::of(group, Some(culprit), move |group, context| {
             closed_port(protocol, address, port, group, context)
@@ -61,38 +58,6 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
         } else {
             other::tell(group, context)
         }
-    })
-}
-
-/// A kernel that gives no reason drops what has a wrong checksum in the same function: its counters tell which it was.
-fn wrong_checksum(
-    protocol: u8,
-    address: IpAddr,
-    group: &Group,
-    context: &Context,
-) -> Option<Suspect<'static>> {
-    if group.verdict.confidence == Confidence::Certain {
-        return None;
-    }
-    let (kind, wrong, closed) = match (protocol, address) {
-        (IPPROTO_UDP, IpAddr::V4(_)) => (&kinds::CHECKSUM_UDP, "UdpInCsumErrors", "UdpNoPorts"),
-        (IPPROTO_UDP, IpAddr::V6(_)) => (&kinds::CHECKSUM_UDP, "Udp6InCsumErrors", "Udp6NoPorts"),
-        (IPPROTO_TCP, _) => (&kinds::CHECKSUM_TCP, "TcpInCsumErrors", "TcpOutRsts"),
-        _ => return None,
-    };
-    let moved = |name| reconcile::moved(context, group.key.netns, name);
-    let proven = moved(wrong) >= group.count && moved(closed) == 0;
-    let source = group.find(Sample::addresses).map(|(source, _)| source.to_string());
-    let culprit = source.map(|source| Culprit::new("host", source).text("sends them"));
-    proven.then(|| {
-        Suspect::of(group, culprit, move |group, context| {
-            let mut group = group.clone();
-            group.verdict.kind = kind;
-            group.verdict.evidence = vec![format!("the counter {wrong} rose by as many")];
-            other::tell(&group, context)
-        })
-        .kind(kind)
-        .confidence(Confidence::Likely)
     })
 }
 
