@@ -331,7 +331,7 @@ fn rules(findings: &[Finding]) -> impl Iterator<Item = CounterLine> {
 /// How much a counter of a protocol moved in a namespace.
 pub fn moved(context: &Context, netns: u32, name: &str) -> u64 {
     let own = context.moved.iter().filter(|moved| {
-        moved.netns == Some(netns) && moved.name == name && matches!(moved.scope, Scope::Snmp)
+        moved.netns == Some(netns) && moved.name == name && matches!(moved.scope, Scope::Snmp | Scope::Xfrm)
     });
     own.map(|moved| moved.delta).sum()
 }

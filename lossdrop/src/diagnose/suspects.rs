@@ -18,6 +18,7 @@ mod told;
 mod tunnel;
 mod xfrm;
 
+pub(super) use counted::recount;
 pub(super) use netfilter::frees_in_nft;
 pub(super) use socket::{process, socket_name};
 
@@ -148,8 +149,7 @@ impl<'a> Suspect<'a> {
 }
 
 /// The suspects of a group, each with its part of the drops.
-pub fn suspects<'a>(mut group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)> {
-    counted::judge(&mut group, context);
+pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)> {
     let one = |group: Group, find: fn(&Group, &Context) -> Suspect<'static>| {
         let suspect = find(&group, context);
         vec![(group, suspect)]

@@ -463,7 +463,7 @@ pub static LOCATIONS: &[Location] = locations! {
         "an IPv6 extension header is invalid or not accepted";
 
     // BPF.
-    (veth_xdp_rcv_skb do_xdp_generic netif_receive_generic_xdp bpf_prog_run_generic_xdp):
+    (veth_xdp_rcv_skb veth_poll do_xdp_generic netif_receive_generic_xdp bpf_prog_run_generic_xdp):
         BPF_XDP,
         "an XDP program dropped the packet, or failed on it";
     (generic_xdp_tx):

@@ -94,6 +94,7 @@ fn counted(l4: u8, moves: &[(&str, u64)]) -> (String, Confidence) {
     group.verdict.confidence = Confidence::Possible;
     let moves = moves.iter().map(|(name, delta)| moved(WEB, Scope::Snmp, name, *delta));
     let context = Context { moved: moves.collect(), ..context() };
+    recount(&mut group, &context);
     let (_, suspect) = suspects(group, &context).remove(0);
     (suspect.kind.to_string(), suspect.confidence)
 }
