@@ -36,7 +36,8 @@ pub(super) fn run() -> Result<()> {
     let took = boot(&kernel, &lossdrop, &scratch)?;
     let read = |name: &str| {
         let text = fs::read_to_string(scratch.join(name)).with_context(|| name.to_owned())?;
-        anyhow::Ok(text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?)
+        let objects = serde_json::Deserializer::from_str(&text).into_iter();
+        objects.collect::<Result<Vec<Value>, _>>().with_context(|| name.to_owned())
     };
     let check = read(CHECK)?;
     ensure!(

@@ -27,7 +27,6 @@ send() {
     done
 }
 
-/lab/lossdrop check
 /lab/lossdrop check --json >/dev/ttyS2
 for way in tp-btf raw-tp; do
     echo "lossdrop trace --attach $way"
