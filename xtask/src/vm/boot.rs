@@ -72,7 +72,7 @@ impl Machine<'_> {
                 qemu.args(["-M", "pc", "-cpu", "max", "-smp", "2", "-m", "2G"]);
                 "ttyS0"
             }
-            // Emulating the architecture's own way to sign pointers takes half of the time.
+            // Emulating the architecture's own way to sign pointers takes more than half of the time.
             Kind::Aarch64 => {
                 qemu.args(["-M", "virt", "-cpu", "max,pauth-impdef=on", "-smp", "1", "-m", "1G"]);
                 "ttyAMA0"

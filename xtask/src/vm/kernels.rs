@@ -29,7 +29,7 @@ pub(crate) const LINES: [Line; 4] = [
     amd64("6.18", &[("debian", "trixie-backports")]),
 ];
 
-/// The first long-term line with `fentry` on arm64 is 6.6. The static programs come from bookworm.
+/// Debian's 6.1 for arm64 attaches no `fentry` program; this line does. The static programs come from bookworm.
 pub(crate) const AARCH64: Line = Line {
     name: "aarch64",
     version: "6.18",
