@@ -96,12 +96,22 @@ impl Probes {
                 }
                 Err(error) => {
                     debug!("no probe on {}: {error}", probe.function);
-                    Some(error.to_string())
+                    Some(refusal(&error))
                 }
             };
             probes.outcomes.push(Outcome { function: probe.function, refused });
         }
         Ok(probes)
+    }
+}
+
+fn refusal(error: &std::io::Error) -> String {
+    /// The kernel's own "not supported" (`include/linux/errno.h`), which no C library has words for. It is what arm64 says
+    /// before it has `DYNAMIC_FTRACE_WITH_DIRECT_CALLS`.
+    const ENOTSUPP: i32 = 524;
+    match error.raw_os_error() {
+        Some(ENOTSUPP) => "this kernel can load such a probe, but not attach it".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -144,4 +154,21 @@ fn attach(object: &Object, probe: &Probe, target: &Target) -> std::io::Result<Ow
         module.as_ref().map(|module| module.as_fd()),
     )?;
     sys::attach_tracing(loaded.as_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_words_even_where_the_c_library_has_none() {
+        assert_eq!(
+            refusal(&Error::from_raw_os_error(524)),
+            "this kernel can load such a probe, but not attach it"
+        );
+        let denied = Error::from_raw_os_error(libc::EPERM);
+        assert_eq!(refusal(&denied), denied.to_string());
+    }
 }

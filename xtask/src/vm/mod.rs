@@ -1,5 +1,6 @@
 //! `cargo xtask vm`: the lab on the kernels that people run, each in a virtual machine, with one static binary.
 
+mod aarch64;
 mod boot;
 mod image;
 mod kernels;
@@ -15,7 +16,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use self::{
-    boot::Machine,
+    boot::{Kind, Machine},
     kernels::{Kernel, LINES, Line},
     report::Run,
 };
@@ -38,7 +39,7 @@ const AGAIN: [(&str, &str); 2] = [
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// 5.10, 6.1, 6.12, 6.18, or all; several with commas between them
+    /// 5.10, 6.1, 6.12, 6.18, or all; several with commas between them; aarch64, by itself, for a smoke test
     #[arg(long, default_value = "all", value_delimiter = ',')]
     kernel: Vec<String>,
     /// Names of scenarios or parts of them, with commas between them: only these
@@ -62,6 +63,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(arguments: &Args) -> Result<()> {
+    if arguments.kernel == [kernels::AARCH64.name] {
+        return aarch64::run();
+    }
     let lines = lines(&arguments.kernel)?;
     install(PACKAGES.iter().chain(&image::PACKAGES))?;
     let scratch = crate::root().join("target/vm");
@@ -155,6 +159,7 @@ fn lab(
     image::join(&[tools, &at("modules.cpio"), &at("lab.cpio")], &at("initramfs"))?;
     println!("{}: booting {}", kernel.version, kernel.release);
     let machine = Machine {
+        kind: Kind::X86,
         kernel: &kernel.image(),
         initramfs: &at("initramfs"),
         folder: &scratch,
