@@ -276,8 +276,8 @@ fn attach_facts(kernel: &KernelFacts, lockdown: Option<&str>) -> Result<(Vec<Fac
     Ok((facts, uses))
 }
 
-const NETFILTER_LOST: &str = "the netfilter rule, chain or table behind a drop, as the kernel tells it: rules are then \
-                              found by their counters and by the packet alone";
+const NETFILTER_LOST: &str =
+    "the rule, chain or table behind a drop by netfilter, as the kernel itself knows it";
 
 const fn lost_without(way: Way) -> &'static str {
     match way {
@@ -300,7 +300,7 @@ fn told_of_verifier(instructions: Option<u32>) -> String {
         Some(instructions) => {
             let room = VERIFIER_LIMIT.saturating_sub(instructions) / (VERIFIER_LIMIT / 100);
             format!(
-                "attached; the verifier looked at {instructions} of at most {VERIFIER_LIMIT} instructions, {room} % to spare"
+                "attached; {instructions} of at most {VERIFIER_LIMIT} instructions verified, {room} % to spare"
             )
         }
         None => "attached".to_owned(),
@@ -529,7 +529,11 @@ mod tests {
             kernel_facts(&facts).into_iter().map(|fact| (fact.what, fact.ok, fact.detail)).collect();
         let wanted = [
             ("BTF", true, "/sys/kernel/btf/vmlinux"),
-            ("structure fields", false, "Without net_device.name lossdrop can't tell the name of the device."),
+            (
+                "structure fields",
+                false,
+                "Without net_device.name lossdrop can't tell the name of the device.",
+            ),
             (
                 "fields for facts",
                 false,

@@ -14,7 +14,9 @@ pub enum Error {
     #[error("{} can't be used as this kernel's BTF: {why}. --btf takes raw BTF, or an ELF file with a section .BTF, of the \
              very kernel that runs", path.display())]
     BtfFile { path: PathBuf, why: String },
-    #[error("the kernel has no BTF of its own ({why}), which tp_btf and fentry need; raw_tracepoint does without")]
+    #[error(
+        "the kernel has no BTF of its own ({why}), which tp_btf and fentry need; raw_tracepoint does without"
+    )]
     OwnBtf { why: String },
     #[error("lossdrop needs root, or the capabilities {missing}: run it with sudo")]
     Capabilities { missing: String },
@@ -31,6 +33,8 @@ pub enum Error {
         "{name:?} is no drop reason, function, cause or class that lossdrop knows{near} (docs/causes.md lists them)"
     )]
     UnknownSubject { name: String, near: String },
+    #[error("{option} can't be used on this kernel, which has no {field}: no packet would pass")]
+    Filter { option: &'static str, field: String },
     #[error("there is no network namespace {name:?}{near} (\"ip netns\" and \"lsns -t net\" list them)")]
     UnknownNetns { name: String, near: String },
     #[error("there is no network device {name:?} in the namespaces looked at{near} (\"ip link\" lists them)")]
@@ -81,7 +85,9 @@ impl Error {
     /// The system does not permit it.
     pub fn is_forbidden(&self) -> bool {
         let source: Option<&io::Error> = match self {
-            Self::Program { source: aya::programs::ProgramError::LoadError { io_error, .. } } => Some(io_error),
+            Self::Program { source: aya::programs::ProgramError::LoadError { io_error, .. } } => {
+                Some(io_error)
+            }
             Self::Output(error) => Some(error),
             _ => None,
         };

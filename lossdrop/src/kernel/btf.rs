@@ -48,22 +48,19 @@ impl KernelBtf {
             return Err("it is a directory".to_owned());
         }
         let mut file = File::open(path).map_err(|error| error.to_string())?;
-        let mut start = Vec::new();
-        (&mut file).take(4).read_to_end(&mut start).map_err(|error| error.to_string())?;
-        if start == elf::ELFMAG {
+        let mut bytes = Vec::new();
+        (&mut file).take(4).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        if bytes == elf::ELFMAG {
             return Self::parse(&elf_section(file)?);
         }
-        (&mut file).take(LARGEST).read_to_end(&mut start).map_err(|error| error.to_string())?;
-        Self::parse(&start)
+        has_magic(&bytes)?;
+        file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        Self::parse(&bytes)
     }
 
     /// Raw BTF.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        match bytes.first_chunk() {
-            Some([0x9f, 0xeb]) => {}
-            Some([0xeb, 0x9f]) => return Err("it is big-endian".to_owned()),
-            _ => return Err("it is neither raw BTF nor an ELF file; archives must be unpacked".to_owned()),
-        }
+        has_magic(bytes)?;
         // A mapping is the cheap way to look a few types up among 150,000, but the files in /sys can be mapped only
         // since 6.16: a copy in memory always can.
         let fd = memfd_create("btf", MFdFlags::MFD_CLOEXEC).map_err(|errno| errno.to_string())?;
@@ -195,6 +192,14 @@ impl KernelBtf {
             .0
             .resolve_types_by_name(name)
             .is_ok_and(|found| found.iter().any(|found| matches!(found, Type::Func(_))))
+    }
+}
+
+fn has_magic(bytes: &[u8]) -> Result<(), String> {
+    match bytes.first_chunk() {
+        Some([0x9f, 0xeb]) => Ok(()),
+        Some([0xeb, 0x9f]) => Err("it is big-endian".to_owned()),
+        _ => Err("it is neither raw BTF nor an ELF file; archives must be unpacked".to_owned()),
     }
 }
 

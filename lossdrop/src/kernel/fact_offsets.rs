@@ -5,8 +5,8 @@ use lossdrop_common::{ABSENT, FactOffsets};
 
 use super::{
     fields::{
-        self, CONNTRACK, DEVICE, Field, MARK, Missing, NETFILTER, NOTHING, QDISC, ROUTE, SEGMENTS, SOCKET, What,
-        fields, lost,
+        self, CONNTRACK, DEVICE, Field, MARK, Missing, NETFILTER, NOTHING, QDISC, ROUTE, SEGMENTS, SOCKET,
+        What, fields, lost,
     },
     types::Types,
 };

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lossdrop_common::{FactOffsets, Offsets};
+use lossdrop_common::{FactOffsets, FilterKinds, Offsets};
 
 use super::{
     fact_offsets,
@@ -16,8 +16,22 @@ use super::{
 };
 use crate::{
     decode::Layout,
-    error::Result,
+    error::{Error, Result},
 };
+
+const HEADERS: &[&str] = &["sk_buff.head", "sk_buff.tail", "sk_buff.network_header", "sk_buff.protocol"];
+/// The fields that each kind of filter looks at, and how the user calls it.
+const FILTERED_BY: [(FilterKinds, &str, &[&str]); 9] = [
+    (FilterKinds::NETNS, "--netns", &["net_device.nd_net.net", "net.ns.inum"]),
+    (FilterKinds::IFACE, "--iface", &["net_device.name", "net_device._tx", "netdev_queue.dev"]),
+    (FilterKinds::PROTO, "--proto", HEADERS),
+    (FilterKinds::PORT, "--port", HEADERS),
+    (FilterKinds::SPORT, "--sport", HEADERS),
+    (FilterKinds::DPORT, "--dport", HEADERS),
+    (FilterKinds::HOST, "--host", HEADERS),
+    (FilterKinds::SRC, "--src", HEADERS),
+    (FilterKinds::DST, "--dst", HEADERS),
+];
 
 #[derive(Clone, Debug)]
 pub struct KernelFacts {
@@ -61,6 +75,16 @@ impl KernelFacts {
             probes: probes::find(&types),
             btf_path: types.path,
         })
+    }
+
+    /// Without a field that a filter looks at, no packet could pass it.
+    pub fn can_filter(&self, kinds: FilterKinds) -> Result<()> {
+        let lacks = |fields: &[&str]| self.missing.iter().find(|missing| fields.contains(&&*missing.field));
+        let useless = FILTERED_BY.iter().filter(|(kind, ..)| kinds.has(*kind));
+        match useless.filter_map(|(_, option, fields)| Some((*option, lacks(fields)?))).next() {
+            Some((option, missing)) => Err(Error::Filter { option, field: missing.field.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Where the variable parts of an event lie, and which of its facts are none on this kernel.
@@ -117,11 +141,28 @@ fn contradiction(types: &Types, reasons: &Reasons) -> Option<String> {
         }
     };
     let way_out = if own.is_some() { ": do without --btf, the kernel tells its types itself" } else { "" };
-    Some(format!("{} {what}: it is another kernel's, and lossdrop is misled by it{way_out}", types.path.display()))
+    Some(format!(
+        "{} {what}: it is another kernel's, and lossdrop is misled by it{way_out}",
+        types.path.display()
+    ))
 }
 
 /// As `uname -r` says.
 pub fn release() -> String {
     nix::sys::utsname::uname()
         .map_or_else(|_| "unknown".to_owned(), |uname| uname.release().to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::fields::Field;
+
+    #[test]
+    fn filters_look_at_fields_that_there_are() {
+        let known: Vec<String> = offsets::FIELDS.iter().map(Field::name).collect();
+        for field in FILTERED_BY.iter().flat_map(|(.., fields)| *fields) {
+            assert!(known.iter().any(|known| known == field), "{field}");
+        }
+    }
 }

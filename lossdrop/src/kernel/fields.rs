@@ -149,9 +149,11 @@ pub fn resolve<T>(table: &[Field<T>], types: &Types, offsets: &mut T) -> Vec<Mis
     let modules: Vec<KernelBtf> = modules.into_iter().filter_map(|module| types.module(module)).collect();
     let mut missing = Vec::new();
     for field in table {
-        match std::iter::once(&*types.btf).chain(&modules).find_map(|btf| field.find(btf)) {
+        let mut btfs = std::iter::once(&*types.btf).chain(&modules);
+        match btfs.clone().find_map(|btf| field.find(btf)) {
             Some(found) => *(field.place)(offsets) = found,
-            None if field.lost == NOTHING || field.is_idle() => {}
+            None if field.lost == NOTHING => {}
+            None if field.is_idle() && btfs.all(|btf| btf.size(field.structure).is_none()) => {}
             None => missing.push(Missing { field: field.name(), lost: field.lost }),
         }
     }

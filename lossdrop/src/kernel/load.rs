@@ -126,6 +126,7 @@ impl Way {
 impl Kernel {
     /// Loads and attaches in the best way that the kernel takes. The counters start at 0, and every drop from now on is seen.
     pub fn start(facts: &KernelFacts, options: &Options) -> Result<(Self, Ring)> {
+        facts.can_filter(options.filter.kinds())?;
         let probes = options.probes && allows_probes();
         let mut refused = Error::Bytecode { missing: TP_BTF };
         for way in Way::ALL {
@@ -157,8 +158,9 @@ impl Kernel {
             }
         }
         let link = attach_program(&mut ebpf, way.attach)?;
-        debug!("attached to {TRACEPOINT} by {}", way.name());
-        Ok((Self { ebpf, link: Some(link), probes, way, counters }, ring))
+        let kernel = Self { ebpf, link: Some(link), probes, way, counters };
+        info!("attached; {} instructions verified", kernel.verified_instructions().unwrap_or(0));
+        Ok((kernel, ring))
     }
 
     /// The loaded object, from which aya-log takes the kernel side's log.
@@ -240,9 +242,7 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
         .map_max_entries("FILTER_HOSTS", entries(filter.hosts.len()))
         .load(BYTECODE)?;
     let loaded = match attach {
-        Attach::TpBtf => {
-            program::<BtfTracePoint>(&mut ebpf, TP_BTF)?.load(TRACEPOINT, &own_btf()?)
-        }
+        Attach::TpBtf => program::<BtfTracePoint>(&mut ebpf, TP_BTF)?.load(TRACEPOINT, &own_btf()?),
         Attach::RawTracepoint => program::<RawTracePoint>(&mut ebpf, RAW_TRACEPOINT)?.load(),
     };
     if let Err(ProgramError::LoadError { verifier_log, .. }) = &loaded {

@@ -29,13 +29,11 @@ impl Types {
     pub fn gather(file: Option<&Path>) -> Result<Self> {
         let own = Self::own_path();
         let Some(file) = file else {
-            let btf = KernelBtf::open(&own)
-                .map(Arc::new)
-                .map_err(|why| Error::Btf { path: own.clone(), why })?;
+            let btf =
+                KernelBtf::open(&own).map(Arc::new).map_err(|why| Error::Btf { path: own.clone(), why })?;
             return Ok(Self { btf: btf.clone(), path: own, own: Some(btf), is_given: false });
         };
-        let btf =
-            KernelBtf::open(file).map_err(|why| Error::BtfFile { path: file.to_owned(), why })?;
+        let btf = KernelBtf::open(file).map_err(|why| Error::BtfFile { path: file.to_owned(), why })?;
         let own = KernelBtf::open(&own).inspect_err(|why| debug!("no BTF of the kernel's own: {why}"));
         Ok(Self { btf: Arc::new(btf), path: file.to_owned(), own: own.ok().map(Arc::new), is_given: true })
     }
