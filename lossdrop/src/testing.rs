@@ -21,7 +21,7 @@ pub(crate) const RECORDED: [&[u8]; 5] = [
     include_bytes!("../tests-data/recorded/3.event"),
     include_bytes!("../tests-data/recorded/4.event"),
 ];
-pub(crate) const RECORDED_LAYOUT: Layout = Layout { facts: false, stack_bytes: 256, snaplen: 128 };
+pub(crate) const RECORDED_LAYOUT: Layout = Layout { facts: false, stack_bytes: 256, snaplen: 128, untold: 0 };
 
 /// The names for the recorded events.
 pub(crate) fn recorded_describer() -> Describer {

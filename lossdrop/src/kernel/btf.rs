@@ -1,11 +1,18 @@
 //! What the running kernel's BTF says: offsets of structure members, values of enums, arguments of tracepoints.
 
-use std::{collections::BTreeMap, io::Write as _, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read as _, Write as _},
+    path::Path,
+};
 
 use btf_rs::{Backend, Btf, BtfType, Type};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use object::{Object as _, ObjectSection as _, elf, read::ReadCache};
 
-use crate::error::{Error, Result};
+/// No kernel's BTF is larger, in bytes; a device has no end.
+const LARGEST: u64 = 256 << 20;
 
 /// The BTF of a kernel, or of a module together with its kernel.
 #[derive(Debug)]
@@ -34,26 +41,42 @@ impl MemberAt {
 }
 
 impl KernelBtf {
-    /// Reads the BTF of the running kernel, usually `/sys/kernel/btf/vmlinux`.
-    pub fn open(path: &Path) -> Result<Self> {
-        let fail = |why: String| Error::Btf { path: path.to_owned(), why };
-        let bytes = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    /// Reads raw BTF, as in `/sys/kernel/btf/vmlinux`, or the section `.BTF` of an ELF file. The error says what is wrong
+    /// with the file.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        if std::fs::metadata(path).map_err(|error| error.to_string())?.is_dir() {
+            return Err("it is a directory".to_owned());
+        }
+        let mut file = File::open(path).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        (&mut file).take(4).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        if bytes == elf::ELFMAG {
+            return Self::parse(&elf_section(file)?);
+        }
+        has_magic(&bytes)?;
+        file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        Self::parse(&bytes)
+    }
+
+    /// Raw BTF.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        has_magic(bytes)?;
         // A mapping is the cheap way to look a few types up among 150,000, but the files in /sys can be mapped only
         // since 6.16: a copy in memory always can.
-        let fd = memfd_create("btf", MFdFlags::MFD_CLOEXEC).map_err(|errno| fail(errno.to_string()))?;
-        let mut copy = std::fs::File::from(fd);
-        copy.write_all(&bytes).map_err(|error| fail(error.to_string()))?;
+        let fd = memfd_create("btf", MFdFlags::MFD_CLOEXEC).map_err(|errno| errno.to_string())?;
+        let mut copy = File::from(fd);
+        copy.write_all(bytes).map_err(|error| error.to_string())?;
         let copy_path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&copy));
         Btf::from_file_with_backend(copy_path, Backend::Mmap)
             .map(|btf| Self(Inner(btf)))
-            .map_err(|error| fail(error.to_string()))
+            .map_err(|error| error.to_string())
     }
 
     /// Reads the BTF of a module of this kernel.
-    pub fn open_module(&self, path: &Path) -> Result<Self> {
+    pub fn open_module(&self, path: &Path) -> Result<Self, String> {
         Btf::from_split_file(path, &self.0.0)
             .map(|btf| Self(Inner(btf)))
-            .map_err(|error| Error::Btf { path: path.to_owned(), why: error.to_string() })
+            .map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// Where a member lies; `path` may lead through nested structures (`ns.inum`) and anonymous ones are looked
@@ -172,6 +195,26 @@ impl KernelBtf {
     }
 }
 
+fn has_magic(bytes: &[u8]) -> Result<(), String> {
+    match bytes.first_chunk() {
+        Some([0x9f, 0xeb]) => Ok(()),
+        Some([0xeb, 0x9f]) => Err("it is big-endian".to_owned()),
+        _ => Err("it is neither raw BTF nor an ELF file; archives must be unpacked".to_owned()),
+    }
+}
+
+/// A kernel with debug information is large: only what is needed of it is read.
+fn elf_section(file: File) -> Result<Vec<u8>, String> {
+    let file = ReadCache::new(file);
+    let object = object::File::parse(&file).map_err(|error| format!("it is a broken ELF file: {error}"))?;
+    if !object.is_little_endian() {
+        return Err("it is big-endian".to_owned());
+    }
+    let section = object.section_by_name(".BTF").ok_or("it is an ELF file without a section .BTF")?;
+    let bytes = section.data().map_err(|error| format!("its section .BTF can't be read: {error}"))?;
+    Ok(bytes.to_vec())
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -205,9 +248,8 @@ mod tests {
     #[track_caller]
     fn assert_refused(name: &str, contents: &[u8]) {
         let file = Scratch::new(name, contents);
-        let error = KernelBtf::open(&file.0).expect_err(name).to_string();
-        assert!(error.contains(name) && error.contains("CONFIG_DEBUG_INFO_BTF=y"), "{error}");
-        assert!(!error.contains('\n'), "{error}");
+        let error = KernelBtf::open(&file.0).expect_err(name);
+        assert!(!error.is_empty() && !error.contains('\n'), "{error}");
     }
 
     #[test]
@@ -281,9 +323,11 @@ mod tests {
 
     #[test]
     fn what_is_no_btf_is_refused_in_one_sentence() {
-        let error = KernelBtf::open(Path::new("/no/such/btf")).expect_err("no such file").to_string();
-        assert!(error.contains("/no/such/btf: No such file"), "{error}");
-        assert!(KernelBtf::open(Path::new("/")).is_err());
+        let error = KernelBtf::open(Path::new("/no/such/btf")).expect_err("no such file");
+        assert!(error.contains("No such file"), "{error}");
+        for path in ["/", "/dev/null", "/proc/self/exe"] {
+            assert!(KernelBtf::open(Path::new(path)).is_err(), "{path}");
+        }
         assert_refused("empty.btf", b"");
         assert_refused("text.btf", b"this is no BTF at all, but a text that is longer than its header");
         assert_refused("zeroes.btf", &[0; 4096]);

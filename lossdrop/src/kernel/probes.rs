@@ -4,14 +4,13 @@
 use std::{
     collections::HashSet,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
-    path::Path,
 };
 
 use aya::{Ebpf, maps::Map};
 use aya_obj::{Object, generated::bpf_attach_type};
 use log::debug;
 
-use super::{btf::KernelBtf, load::BYTECODE, sys};
+use super::{load::BYTECODE, sys, types::Types};
 use crate::error::{Error, Result};
 
 /// A program of the object file, and what it is attached to.
@@ -55,13 +54,15 @@ pub struct Target {
     in_module: bool,
 }
 
-/// Finds the functions. Those of a module that is not loaded are not there, and nothing is lost with them.
-pub fn find(btf: &KernelBtf, directory: &Path) -> Vec<Target> {
+/// Finds the functions by the kernel's own BTF, for their ids hold in no other. Those of a module that is not loaded are not
+/// there, and nothing is lost with them.
+pub fn find(types: &Types) -> Vec<Target> {
+    let Some(btf) = &types.own else { return Vec::new() };
     let find = |(probe, Probe { function, module, first_parameter, .. }): (usize, &Probe)| {
         if let Some(btf_id) = btf.function(function, first_parameter) {
             return Some(Target { probe, btf_id, in_module: false });
         }
-        let module = btf.open_module(&directory.join(module)).ok()?;
+        let module = types.module(module)?;
         Some(Target { probe, btf_id: module.function(function, first_parameter)?, in_module: true })
     };
     PROBES.iter().enumerate().filter_map(find).collect()
