@@ -120,6 +120,8 @@ fn build() -> Result<Built> {
         let mut command = Command::new(env!("CARGO"));
         command.args(arguments).args(["--locked", "--release", "--target", TARGET]);
         command.current_dir(crate::root()).env("RUSTFLAGS", "-C target-feature=+crt-static");
+        // It does the same, and takes less time to build and to unpack.
+        command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_DEBUG", "none");
         command
     };
     crate::run(&mut cargo(&["build", "--package", "lossdrop"]))?;
