@@ -145,8 +145,8 @@ impl Kernel {
     }
 }
 
-/// The best way that the kernel takes: how it is attached, and whether with the optional probes. These need typed pointers:
-/// with plain addresses, the program that reads what they left is more than some verifiers take.
+/// The best way that the kernel takes: how it is attached, and whether with the optional probes. They go with typed pointers
+/// only: a kernel that takes the probes takes those, too.
 fn load_best(facts: &KernelFacts, options: &Options) -> Result<(Ebpf, Attach, bool)> {
     let probes = options.probes && allows_probes();
     let ways = [(Attach::TpBtf, true), (Attach::TpBtf, false), (Attach::RawTracepoint, false)];
