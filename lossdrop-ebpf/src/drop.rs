@@ -24,7 +24,7 @@ pub(crate) struct Drop {
     pub(crate) rx_sk: *const u8,
 }
 
-/// What a CPU works on: it has no room on the stack.
+/// What a CPU works on. The stack has no room for it.
 #[repr(C)]
 pub(crate) struct Scratch {
     parsed: parse::Scratch,
@@ -75,7 +75,6 @@ unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals:
     let scratch = unsafe { &mut *scratch };
     // SAFETY: as promised by the caller.
     let (packet, skb_len) = unsafe { packet::read::<M>(drop.skb, &mut scratch.parsed) };
-    barrier();
     let headers = &scratch.parsed.headers;
     if !filter::headers(headers) {
         totals.filtered += 1;

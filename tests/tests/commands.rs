@@ -60,6 +60,20 @@ fn check_tells_each_fact_in_a_row() -> Result<()> {
     Ok(())
 }
 
+/// Verifiers take a million instructions, but each costs time at the start of every run: seconds on a small board.
+#[test]
+fn the_verifier_has_little_to_look_at() -> Result<()> {
+    const MOST: u32 = 100_000;
+    let report = json(&["check", "--json"])?;
+    for fact in report["facts"].as_array().context("no facts")? {
+        let detail = fact["detail"].as_str().unwrap_or_default();
+        let Some(counted) = detail.strip_suffix(" instructions verified") else { continue };
+        let count: u32 = counted.rsplit(' ').next().unwrap_or_default().parse()?;
+        ensure!(count < MOST, "{fact}");
+    }
+    Ok(())
+}
+
 #[test]
 fn check_tells_the_same_in_json() -> Result<()> {
     let report = json(&["check", "--json"])?;
