@@ -186,7 +186,11 @@ fn veth_peer(verdict: &mut Verdict, seen: &Seen<'_>) {
         set(verdict, &kinds::MTU_VETH_PEER, Confidence::Certain, text);
     } else {
         verdict.confidence = Confidence::Possible;
-        verdict.evidence.push(format!("yet {} bytes are within the limit of {limit}", seen.event.skb_len));
+        if seen.event.skb_len <= limit {
+            verdict
+                .evidence
+                .push(format!("yet {} bytes are within the limit of {limit}", seen.event.skb_len));
+        }
     }
 }
 

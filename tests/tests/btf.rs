@@ -1,10 +1,10 @@
 //! Kernels whose structures differ, and kernels that do not tell them: what is missing costs just that.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use lossdrop::kernel::btf::KernelBtf;
+use lossdrop::kernel::btf::{KernelBtf, MemberAt};
 use lossdrop::kernel::fields::{Field, Missing, NOTHING, What};
 use lossdrop::kernel::load::Way;
 use lossdrop::kernel::types::Types;
@@ -30,8 +30,8 @@ fn breaks<T>(field: &Field<T>, name: &str, btf: &KernelBtf) -> bool {
         || match field.what {
             What::Size | What::Behind(_) => false,
             What::Value => field.paths == [name],
-            What::From(other) => other == name || field.paths.iter().all(|path| gone(&path)),
-            What::Byte | What::Bit => field.paths.iter().all(|path| gone(&path)),
+            What::From(other) => other == name || field.paths.iter().all(|path| gone(path)),
+            What::Byte | What::Bit => field.paths.iter().all(|path| gone(path)),
         }
 }
 
@@ -89,7 +89,7 @@ fn without_a_field_its_own_loss_is_told_and_the_program_still_runs() -> Result<(
 fn a_field_that_moved_is_found_where_it_is() -> Result<()> {
     let running = Btf::running()?;
     let resolve = |btf: &Btf| -> Result<_> {
-        let btf = Arc::new(KernelBtf::parse(&btf.0).map_err(anyhow::Error::msg)?);
+        let btf = Rc::new(KernelBtf::parse(&btf.0).map_err(anyhow::Error::msg)?);
         let types = Types { btf: btf.clone(), path: "moved".into(), own: None, is_given: true };
         Ok((btf, fact_offsets::resolve(&types).0))
     };
@@ -97,7 +97,7 @@ fn a_field_that_moved_is_found_where_it_is() -> Result<()> {
     let (after, moved) = resolve(&running.exchanged("mark", "hash")?)?;
     ensure!(after.member("sk_buff", "mark") == before.member("sk_buff", "hash"));
     ensure!(moved.skb_mark != offsets.skb_mark && moved.skb_end == offsets.skb_end, "{moved:?}");
-    ensure!(before.member("sk_buff", "hash").map(|at| at.byte()) == Some(moved.skb_mark));
+    ensure!(before.member("sk_buff", "hash").map(MemberAt::byte) == Some(moved.skb_mark));
     Ok(())
 }
 

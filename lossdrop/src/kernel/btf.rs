@@ -1,13 +1,15 @@
 //! What the running kernel's BTF says: offsets of structure members, values of enums, arguments of tracepoints.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     fs::File,
     io::{Read as _, Write as _},
     path::Path,
+    rc::Rc,
 };
 
-use btf_rs::{Backend, Btf, BtfType, Type};
+use btf_rs::{Backend, Btf, BtfType, Struct, Type};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use object::{Object as _, ObjectSection as _, elf, read::ReadCache};
 
@@ -18,7 +20,17 @@ const LARGEST: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct KernelBtf(Inner);
 
-struct Inner(Btf);
+struct Inner {
+    btf: Btf,
+    /// Those that were looked for: each costs a walk over all types.
+    structures: RefCell<BTreeMap<String, Option<Rc<Struct>>>>,
+}
+
+impl Inner {
+    fn new(btf: Btf) -> Self {
+        Self { btf, structures: RefCell::default() }
+    }
+}
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,14 +80,14 @@ impl KernelBtf {
         copy.write_all(bytes).map_err(|error| error.to_string())?;
         let copy_path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&copy));
         Btf::from_file_with_backend(copy_path, Backend::Mmap)
-            .map(|btf| Self(Inner(btf)))
+            .map(|btf| Self(Inner::new(btf)))
             .map_err(|error| error.to_string())
     }
 
     /// Reads the BTF of a module of this kernel.
     pub fn open_module(&self, path: &Path) -> Result<Self, String> {
-        Btf::from_split_file(path, &self.0.0)
-            .map(|btf| Self(Inner(btf)))
+        Btf::from_split_file(path, &self.0.btf)
+            .map(|btf| Self(Inner::new(btf)))
             .map_err(|error| format!("{}: {error}", path.display()))
     }
 
@@ -89,7 +101,7 @@ impl KernelBtf {
             let (offset, member) = self.find(&at, part)?;
             bit += offset;
             if parts.peek().is_some() {
-                at = self.resolve_structure(member)?;
+                at = Rc::new(self.resolve_structure(member)?);
             }
         }
         Some(MemberAt { bit })
@@ -100,18 +112,24 @@ impl KernelBtf {
         u32::try_from(self.structure(structure)?.size()).ok()
     }
 
-    fn structure(&self, name: &str) -> Option<btf_rs::Struct> {
-        self.0.0.resolve_types_by_name(name).ok()?.into_iter().find_map(|found| match found {
-            Type::Struct(found) => Some(found),
+    fn structure(&self, name: &str) -> Option<Rc<Struct>> {
+        if let Some(known) = self.0.structures.borrow().get(name) {
+            return known.clone();
+        }
+        let types = self.0.btf.resolve_types_by_name(name).unwrap_or_default();
+        let found = types.into_iter().find_map(|found| match found {
+            Type::Struct(found) => Some(Rc::new(found)),
             _ => None,
-        })
+        });
+        self.0.structures.borrow_mut().insert(name.to_owned(), found.clone());
+        found
     }
 
     /// The member's offset in bits and its type.
-    fn find(&self, structure: &btf_rs::Struct, name: &str) -> Option<(u32, Type)> {
+    fn find(&self, structure: &Struct, name: &str) -> Option<(u32, Type)> {
         structure.members.iter().find_map(|member| {
-            let kind = self.0.0.resolve_chained_type(member).ok()?;
-            let own_name = self.0.0.resolve_name(member).unwrap_or_default();
+            let kind = self.0.btf.resolve_chained_type(member).ok()?;
+            let own_name = self.0.btf.resolve_name(member).unwrap_or_default();
             if own_name == name {
                 return Some((member.bit_offset(), kind));
             }
@@ -126,12 +144,12 @@ impl KernelBtf {
     }
 
     /// The structure behind qualifiers and typedefs.
-    fn resolve_structure(&self, mut kind: Type) -> Option<btf_rs::Struct> {
+    fn resolve_structure(&self, mut kind: Type) -> Option<Struct> {
         loop {
             match kind {
                 Type::Struct(found) | Type::Union(found) => return Some(found),
                 Type::Typedef(_) | Type::Const(_) | Type::Volatile(_) | Type::TypeTag(_) => {
-                    kind = self.0.0.resolve_chained_type(kind.as_btf_type()?).ok()?;
+                    kind = self.0.btf.resolve_chained_type(kind.as_btf_type()?).ok()?;
                 }
                 _ => return None,
             }
@@ -141,16 +159,16 @@ impl KernelBtf {
     /// The names of an enum's values; empty where this kernel lacks the enum.
     pub fn enumeration(&self, name: &str) -> BTreeMap<u32, String> {
         let mut values = BTreeMap::new();
-        for found in self.0.0.resolve_types_by_name(name).unwrap_or_default() {
+        for found in self.0.btf.resolve_types_by_name(name).unwrap_or_default() {
             match found {
                 Type::Enum(found) => values.extend(
                     found
                         .members
                         .iter()
-                        .filter_map(|member| Some((member.val(), self.0.0.resolve_name(member).ok()?))),
+                        .filter_map(|member| Some((member.val(), self.0.btf.resolve_name(member).ok()?))),
                 ),
                 Type::Enum64(found) => values.extend(found.members.iter().filter_map(|member| {
-                    Some((u32::try_from(member.val()).ok()?, self.0.0.resolve_name(member).ok()?))
+                    Some((u32::try_from(member.val()).ok()?, self.0.btf.resolve_name(member).ok()?))
                 })),
                 _ => {}
             }
@@ -161,10 +179,10 @@ impl KernelBtf {
     /// How many arguments a tracepoint has, by the prototype `btf_trace_NAME` (`include/trace/bpf_probe.h`), whose
     /// first parameter is the kernel's own.
     pub fn tracepoint_args(&self, name: &str) -> Option<u32> {
-        let found = self.0.0.resolve_types_by_name(&format!("btf_trace_{name}")).ok()?;
+        let found = self.0.btf.resolve_types_by_name(&format!("btf_trace_{name}")).ok()?;
         found.into_iter().find_map(|found| {
             let Type::Typedef(typedef) = found else { return None };
-            self.0.0.chained_type_iter(&typedef as &dyn BtfType).find_map(|link| match link {
+            self.0.btf.chained_type_iter(&typedef as &dyn BtfType).find_map(|link| match link {
                 Type::FuncProto(prototype) => u32::try_from(prototype.parameters.len()).ok()?.checked_sub(1),
                 _ => None,
             })
@@ -173,7 +191,7 @@ impl KernelBtf {
 
     /// The id of a function whose first parameter has this name.
     pub fn function(&self, name: &str, first_parameter: &str) -> Option<u32> {
-        let btf = &self.0.0;
+        let btf = &self.0.btf;
         btf.resolve_ids_by_name(name).ok()?.into_iter().find(|id| {
             let Ok(Type::Func(function)) = btf.resolve_type_by_id(*id) else { return false };
             match btf.resolve_chained_type(&function) {
@@ -189,7 +207,7 @@ impl KernelBtf {
     /// Whether the kernel has a function of this name with BTF.
     pub fn has_function(&self, name: &str) -> bool {
         self.0
-            .0
+            .btf
             .resolve_types_by_name(name)
             .is_ok_and(|found| found.iter().any(|found| matches!(found, Type::Func(_))))
     }

@@ -136,7 +136,7 @@ impl Kernel {
             match Self::start_by(way, facts, options) {
                 Ok(started) => return Ok(started),
                 Err(error) => {
-                    info!("{} is refused: {error}", way.name());
+                    info!("{} is refused: {}", way.name(), error.why());
                     refused = error;
                 }
             }
@@ -159,7 +159,9 @@ impl Kernel {
         }
         let link = attach_program(&mut ebpf, way.attach)?;
         let kernel = Self { ebpf, link: Some(link), probes, way, counters };
-        info!("attached; {} instructions verified", kernel.verified_instructions().unwrap_or(0));
+        if let Some(instructions) = kernel.verified_instructions() {
+            info!("attached; {instructions} instructions verified");
+        }
         Ok((kernel, ring))
     }
 
@@ -343,7 +345,7 @@ pub fn has_ring_buffer() -> bool {
 
 /// Where the kernel allows none, the program is loaded without what only they need.
 fn allows_probes() -> bool {
-    try_fentry().inspect_err(|error| info!("no probes here: {error}")).is_ok()
+    try_fentry().inspect_err(|error| info!("no probes here: {}", error.why())).is_ok()
 }
 
 /// Loads an empty `fentry` program, which some kernels refuse.

@@ -159,7 +159,7 @@ pub fn tracepoint_args(name: &str) -> Option<u32> {
 
 fn takes_args(tracepoint: &CStr, args: u32) -> bool {
     // r0 = *(u64 *)(r1 + 8 * (args - 1)); r0 = 0; exit
-    let program = [0x1079 | u64::from(args - 1) * 8 << 16, 0xb7, 0x95];
+    let program = [0x1079 | (u64::from(args - 1) * 8) << 16, 0xb7, 0x95];
     // SAFETY: plain data for which all zeroes are valid.
     let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
     // SAFETY: this command takes this part of the union.

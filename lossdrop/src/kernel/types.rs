@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    rc::Rc,
 };
 
 use log::debug;
@@ -17,10 +17,10 @@ const DIRECTORY: &str = "/sys/kernel/btf";
 #[derive(Debug)]
 pub struct Types {
     /// From the file, if one was given.
-    pub btf: Arc<KernelBtf>,
+    pub btf: Rc<KernelBtf>,
     pub path: PathBuf,
     /// What the kernel tells of itself: the modules' BTF and the ids of functions belong to it, and to no file.
-    pub own: Option<Arc<KernelBtf>>,
+    pub own: Option<Rc<KernelBtf>>,
     pub is_given: bool,
 }
 
@@ -30,12 +30,12 @@ impl Types {
         let own = Self::own_path();
         let Some(file) = file else {
             let btf =
-                KernelBtf::open(&own).map(Arc::new).map_err(|why| Error::Btf { path: own.clone(), why })?;
+                KernelBtf::open(&own).map(Rc::new).map_err(|why| Error::Btf { path: own.clone(), why })?;
             return Ok(Self { btf: btf.clone(), path: own, own: Some(btf), is_given: false });
         };
         let btf = KernelBtf::open(file).map_err(|why| Error::BtfFile { path: file.to_owned(), why })?;
         let own = KernelBtf::open(&own).inspect_err(|why| debug!("no BTF of the kernel's own: {why}"));
-        Ok(Self { btf: Arc::new(btf), path: file.to_owned(), own: own.ok().map(Arc::new), is_given: true })
+        Ok(Self { btf: Rc::new(btf), path: file.to_owned(), own: own.ok().map(Rc::new), is_given: true })
     }
 
     /// What the kernel tells of itself, as if no file had been given.
