@@ -4,7 +4,6 @@ use lossdrop_common::{DropKey, Shape, facts::PacketFacts};
 
 use super::*;
 use crate::{
-    decode::untold,
     knowledge::Confidence::{Certain, Likely, Possible},
     testing::{self, facts, ipv4},
 };
