@@ -2,12 +2,12 @@
 
 use aya_ebpf::{EbpfContext, helpers::generated::bpf_get_smp_processor_id};
 use aya_log_ebpf::debug;
-use lossdrop_common::{DropKey, Event, Shape, Totals};
+use lossdrop_common::{DropKey, Event, Shape, Totals, parse};
 
 use crate::{
     config::{config, present},
     count::{count, take_token},
-    device::{locate, socket_inode},
+    device::locate,
     emit::{Detail, emit, name},
     filter,
     maps::{SCRATCH, TOTALS},
@@ -23,6 +23,16 @@ pub(crate) struct Drop {
     /// The receiving socket; null where the kernel does not tell it.
     pub(crate) rx_sk: *const u8,
 }
+
+/// What a CPU works on. The stack has no room for it.
+#[repr(C)]
+pub(crate) struct Scratch {
+    parsed: parse::Scratch,
+    detail: Detail,
+}
+
+// SAFETY: each CPU has its own, and nobody follows the pointers in it but as plain addresses.
+unsafe impl Sync for Scratch {}
 
 /// # Safety
 /// The pointers of `drop` must be what the tracepoint gave, readable through `M`.
@@ -46,7 +56,7 @@ pub(crate) unsafe fn on_drop<M: Memory>(ctx: &impl EbpfContext, drop: &Drop) {
     totals.depth = 0;
 }
 
-/// Keeps the compiler from moving the work out of the guarded part.
+/// Keeps the compiler from moving loads and stores across.
 #[inline(always)]
 fn barrier() {
     core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
@@ -64,8 +74,8 @@ unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals:
     // SAFETY: an element of the map, which only this CPU uses.
     let scratch = unsafe { &mut *scratch };
     // SAFETY: as promised by the caller.
-    let (packet, skb_len) = unsafe { packet::read::<M>(drop.skb, scratch) };
-    let headers = &scratch.headers;
+    let (packet, skb_len) = unsafe { packet::read::<M>(drop.skb, &mut scratch.parsed) };
+    let headers = &scratch.parsed.headers;
     if !filter::headers(headers) {
         totals.filtered += 1;
         return;
@@ -105,26 +115,17 @@ unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals:
     } else {
         drop.rx_sk
     };
-    let detail = Detail {
-        key: &key,
-        skb: drop.skb,
-        sk,
-        place: &place,
-        headers,
-        packet: &packet,
-        skb_len,
-        cpu,
-        // SAFETY: the packet's socket or null.
-        socket_ino: unsafe { socket_inode(sk) },
-        // SAFETY: as promised by the caller.
-        vlan_tci: unsafe { vlan_tci::<M>(drop.skb) },
-    };
-    if emit(ctx, &detail) {
+    // SAFETY: as promised by the caller.
+    let vlan_tci = unsafe { vlan_tci::<M>(drop.skb) };
+    scratch.detail = Detail { key, skb: drop.skb, sk, device: place.device, packet, skb_len, cpu, vlan_tci };
+    // What is read back is unknown to the verifier: however many ways led here, it follows one from here on.
+    barrier();
+    if emit(ctx, &scratch.detail, headers) {
         slot.sent += 1;
     } else {
         slot.lost += 1;
         if config!(debug) != 0 {
-            debug!(ctx, "no room in the ring for a drop at {:x}, reason {}", key.location, key.reason);
+            debug!(ctx, "no room in the ring for a drop at {:x}, reason {}", drop.location, drop.reason);
         }
     }
 }

@@ -9,31 +9,31 @@ use lossdrop_common::{DropKey, Event, Facts, parse::Headers};
 
 use crate::{
     config::{config, present},
-    device::Place,
-    facts::{self, Sources},
+    device::socket_inode,
+    facts,
     maps::{ASLEEP, EVENTS},
     memory::{Memory, Probe},
     packet::Linear,
 };
 
-/// What an event is made of.
-pub(crate) struct Detail<'a> {
-    pub(crate) key: &'a DropKey,
+/// What an event is made of, beside the packet's headers. Pointers are plain addresses.
+#[repr(C)]
+pub(crate) struct Detail {
+    pub(crate) key: DropKey,
     pub(crate) skb: *const u8,
     /// The packet's socket or null.
     pub(crate) sk: *const u8,
-    pub(crate) place: &'a Place,
-    pub(crate) headers: &'a Headers,
-    pub(crate) packet: &'a Linear,
+    /// Where the packet is, or null.
+    pub(crate) device: *const u8,
+    pub(crate) packet: Linear,
     pub(crate) skb_len: u32,
     pub(crate) cpu: u32,
-    pub(crate) socket_ino: u64,
     pub(crate) vlan_tci: u16,
 }
 
 /// Hands the drop to the ring buffer; false if that has no room.
 #[inline(always)]
-pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail<'_>) -> bool {
+pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail, headers: &Headers) -> bool {
     const HEAD: usize = size_of::<Event>();
     let stack_bytes = config!(stack_bytes);
     let snaplen = config!(snaplen);
@@ -44,18 +44,6 @@ pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail<'_>) -> bool {
         return false;
     };
     let start = entry.as_mut_ptr();
-    if config!(facts) != 0 {
-        let from = Sources {
-            skb: detail.skb,
-            head: detail.packet.head,
-            device: detail.place.device,
-            sk: detail.sk,
-            cpu: detail.cpu,
-        };
-        // SAFETY: the facts lie between the event and the stack; both are multiples of 8 bytes long.
-        unsafe { facts::write(start.add(HEAD).cast(), &from) };
-    }
-    let headers = detail.headers;
     let mut stack_len = 0;
     if stack_bytes != 0 {
         // SAFETY: `stack_bytes` bytes behind the facts belong to the entry.
@@ -75,18 +63,20 @@ pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail<'_>) -> bool {
             packet_len = if linear < snaplen { linear as u16 } else { snaplen as u16 };
         }
     }
+    // SAFETY: the packet's socket or null.
+    let socket_ino = unsafe { socket_inode(detail.sk) };
     // SAFETY: a helper without arguments.
     let ktime_ns = unsafe { bpf_ktime_get_ns() };
     // SAFETY: the entry is at least as long as an event and aligned to 8 bytes, and every byte of the event is
     // written below.
     let event = unsafe { &mut *start.cast::<Event>() };
-    event.key = *detail.key;
+    event.key = detail.key;
     event.ktime_ns = ktime_ns;
-    event.socket_ino = detail.socket_ino;
+    event.socket_ino = socket_ino;
     event.skb_len = detail.skb_len;
     event.len = headers.len;
     event.cpu = detail.cpu;
-    event.mtu = mtu(detail.place.device);
+    event.mtu = mtu(detail.device);
     // Word by word: whole, they would become calls of `memmove`.
     event.src[0] = headers.src[0];
     event.src[1] = headers.src[1];
@@ -102,7 +92,11 @@ pub(crate) fn emit(ctx: &impl EbpfContext, detail: &Detail<'_>) -> bool {
     event.flags = headers.flags;
     event.packet_len = packet_len;
     event.stack_len = stack_len;
-    event.ifname = name(detail.place.device);
+    event.ifname = name(detail.device);
+    if config!(facts) != 0 {
+        // SAFETY: the facts lie between the event and the stack; both are multiples of 8 bytes long.
+        unsafe { facts::write(start.add(HEAD).cast(), detail) };
+    }
     entry.submit(wake_up());
     true
 }
@@ -123,11 +117,13 @@ fn wake_up() -> u64 {
 /// The name of a device as its bytes lie there, padded with NULs.
 #[inline(always)]
 pub(crate) fn name(device: *const u8) -> [u64; 2] {
-    match present(config!(offsets.dev_name)) {
-        // SAFETY: Probe copes with any address.
-        Some(offset) if !device.is_null() => unsafe { Probe::load(device, offset) },
-        _ => [0; 2],
-    }
+    let Some(offset) = present(config!(offsets.dev_name)) else { return [0; 2] };
+    // Word by word: whole, it would become a call of `memset`.
+    // SAFETY: Probe copes with any address.
+    let first = unsafe { Probe::load(device, offset) };
+    // SAFETY: as above.
+    let second = unsafe { Probe::load(device, offset + 8) };
+    [first, second]
 }
 
 #[inline(always)]

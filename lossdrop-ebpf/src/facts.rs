@@ -10,20 +10,10 @@ use lossdrop_common::{
 use crate::{
     config::{config, present},
     device::{is_device, is_full_socket},
+    emit::Detail,
     memory::{Memory, Probe},
     netfilter::netfilter,
 };
-
-/// Where to look: plain addresses, null for what there is not.
-#[derive(Clone, Copy)]
-pub(crate) struct Sources {
-    pub(crate) skb: *const u8,
-    /// `skb->head`.
-    pub(crate) head: *const u8,
-    pub(crate) device: *const u8,
-    pub(crate) sk: *const u8,
-    pub(crate) cpu: u32,
-}
 
 /// Reads into `field` what lies at `base + offset`; leaves it where this kernel has no such field.
 macro_rules! fetch {
@@ -65,7 +55,7 @@ pub(crate) fn fetch_text<const WORDS: usize>(field: &mut [u64; WORDS], from: *co
 /// # Safety
 /// `facts` must be valid for writes of a [`Facts`] and aligned to 8 bytes.
 #[inline(always)]
-pub(crate) unsafe fn write(facts: *mut Facts, from: &Sources) {
+pub(crate) unsafe fn write(facts: *mut Facts, from: &Detail) {
     let mut word = 0;
     while word < size_of::<Facts>() / 8 {
         // SAFETY: within the facts. Volatile: together they would become a call of `memset`.
@@ -74,20 +64,21 @@ pub(crate) unsafe fn write(facts: *mut Facts, from: &Sources) {
     }
     // SAFETY: as promised by the caller; it was initialised above.
     let facts = unsafe { &mut *facts };
-    let mut present = packet(&mut facts.packet, from) | route(&mut facts.route, from.skb);
+    facts.present |= packet(&mut facts.packet, from);
+    facts.present |= route(&mut facts.route, from.skb);
     if !from.device.is_null() {
-        present |= Facts::DEVICE;
+        facts.present |= Facts::DEVICE;
         if device(&mut facts.device, from.device) {
-            present |= peer(&mut facts.peer, from.device);
+            facts.present |= peer(&mut facts.peer, from.device);
         }
-        present |= qdisc(&mut facts.qdisc, from.device, facts.packet.queue_mapping);
+        facts.present |= qdisc(&mut facts.qdisc, from.device, facts.packet.queue_mapping);
     }
-    facts.present =
-        present | socket(&mut facts.socket, from.sk) | netfilter(&mut facts.netfilter, from.skb, from.cpu);
+    facts.present |= socket(&mut facts.socket, from.sk);
+    facts.present |= netfilter(&mut facts.netfilter, from.skb, from.cpu);
 }
 
 #[inline(always)]
-fn packet(facts: &mut PacketFacts, from: &Sources) -> u32 {
+fn packet(facts: &mut PacketFacts, from: &Detail) -> u32 {
     fetch!(facts.mark, from.skb, skb_mark);
     fetch!(facts.queue_mapping, from.skb, skb_queue_mapping);
     // SAFETY: Probe copes with any address.
@@ -95,7 +86,7 @@ fn packet(facts: &mut PacketFacts, from: &Sources) -> u32 {
     if present(config!(fact_offsets.skb_end)).is_some() {
         let mut end = 0_u32;
         fetch!(end, from.skb, skb_end);
-        let shared = from.head.wrapping_add(end as usize);
+        let shared = from.packet.head.wrapping_add(end as usize);
         fetch!(facts.gso_size, shared, shared_gso_size);
         fetch!(facts.gso_segs, shared, shared_gso_segs);
     }

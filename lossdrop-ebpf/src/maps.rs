@@ -5,9 +5,9 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LpmTrie, RingBuf},
 };
-use lossdrop_common::{HostKey, PortWord, Slot, Totals, parse::Scratch};
+use lossdrop_common::{HostKey, PortWord, Slot, Totals};
 
-use crate::netfilter::Verdict;
+use crate::{drop::Scratch, netfilter::Verdict};
 
 /// Rows of every CPU, one CPU after the other: `Config::slots` keyed ones, then the `other` row.
 #[map]

@@ -1,6 +1,8 @@
 //! The two ways to read a kernel structure.
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
 use crate::config::present;
 
@@ -73,8 +75,13 @@ pub(crate) enum Probe {}
 impl Memory for Probe {
     #[inline(always)]
     unsafe fn load<T: Copy + Default>(base: *const u8, offset: usize) -> T {
-        // SAFETY: the helper copes with any address.
-        unsafe { bpf_probe_read_kernel(base.wrapping_add(offset).cast::<T>()) }.unwrap_or_default()
+        let mut value = MaybeUninit::<T>::uninit();
+        let from = base.wrapping_add(offset).cast();
+        // SAFETY: the helper copes with any address, and fills the value with zeroes where it can't be read: whether it
+        // could is one more branch for the verifier, of which it needs none.
+        unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, from) };
+        // SAFETY: it is filled, and integers and pointers may have any value.
+        unsafe { value.assume_init() }
     }
 
     #[inline(always)]

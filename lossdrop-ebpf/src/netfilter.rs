@@ -137,31 +137,36 @@ fn nft(facts: &mut NetfilterFacts, base: *const u8, expr: *const u8) {
 /// The most rules of a chain that are looked at.
 const RULES: u32 = 256;
 
-/// A `struct nft_rule_dp`, which begins with a word of bit-fields.
-struct Rule(u64);
+/// The lowest bit of what follows the last rule.
+const LAST: u64 = 1;
 
-impl Rule {
+/// Goes from rule to rule (`struct nft_rule_dp`, which begins with a word of bit-fields). What does not change is read
+/// once, and the walks have few branches: the verifier goes through each of their steps.
+struct Walk {
+    at: *const u8,
+    /// The bit-field `dlen`, in bits.
+    dlen: u32,
+    /// From a rule to its expressions.
+    data: usize,
+}
+
+impl Walk {
     #[inline(always)]
-    fn read(at: *const u8) -> Self {
+    fn from(at: *const u8) -> Option<Self> {
+        let data = present(config!(fact_offsets.rule_data))?;
+        Some(Self { at, dlen: config!(fact_offsets.rule_dlen) & 63, data })
+    }
+
+    #[inline(always)]
+    fn rule(&self) -> u64 {
         // SAFETY: Probe copes with any address.
-        Self(unsafe { Probe::load(at, 0) })
+        unsafe { Probe::load(self.at, 0) }
     }
 
+    /// Where the next rule begins. The length of the expressions is a field of 12 bits.
     #[inline(always)]
-    fn is_last(&self) -> bool {
-        self.0 & 1 != 0
-    }
-
-    /// Bytes of expressions: a field of 12 bits.
-    #[inline(always)]
-    fn len(&self) -> u64 {
-        self.0 >> (config!(fact_offsets.rule_dlen) & 63) & 0xfff
-    }
-
-    /// A field of 42 bits.
-    #[inline(always)]
-    fn handle(&self) -> u64 {
-        self.0 >> (config!(fact_offsets.rule_handle) & 63) & 0x3ff_ffff_ffff
+    fn behind(&self, rule: u64) -> *const u8 {
+        self.at.wrapping_add(self.data + (rule >> self.dlen & 0xfff) as usize)
     }
 }
 
@@ -169,22 +174,21 @@ impl Rule {
 /// rule leads to the chain (`struct nft_rule_dp_last`).
 #[inline(always)]
 fn chain_of(expr: *const u8) -> *const u8 {
-    let Some(data) = present(config!(fact_offsets.rule_data)) else { return core::ptr::null() };
     if present(config!(fact_offsets.rule_last_chain)).is_none() {
         return core::ptr::null();
     }
     let ops = pointer!(expr, expr_ops);
     // SAFETY: Probe copes with any address.
     let size: u32 = unsafe { Probe::field(ops, config!(fact_offsets.expr_ops_size)) };
-    let mut at = expr.wrapping_add(size as usize);
-    let mut index = 0;
-    while index < RULES {
-        let rule = Rule::read(at);
-        if rule.is_last() {
-            return pointer!(at, rule_last_chain);
+    let Some(mut walk) = Walk::from(expr.wrapping_add(size as usize)) else { return core::ptr::null() };
+    let mut left = RULES;
+    while left != 0 {
+        let rule = walk.rule();
+        if rule & LAST != 0 {
+            return pointer!(walk.at, rule_last_chain);
         }
-        at = at.wrapping_add(data + rule.len() as usize);
-        index += 1;
+        walk.at = walk.behind(rule);
+        left -= 1;
     }
     core::ptr::null()
 }
@@ -197,23 +201,20 @@ fn handle(chain: *const u8, expr: *const u8) -> u64 {
     }
     let first = rules(chain, config!(fact_offsets.chain_blob_0), expr);
     let rules = if first.is_null() { rules(chain, config!(fact_offsets.chain_blob_1), expr) } else { first };
-    let Some(data) = present(config!(fact_offsets.rule_data)) else { return 0 };
     if rules.is_null() {
         return 0;
     }
-    let mut at = rules;
-    let mut index = 0;
-    while index < RULES {
-        let rule = Rule::read(at);
-        if rule.is_last() {
-            return 0;
+    let Some(mut walk) = Walk::from(rules) else { return 0 };
+    let mut left = RULES;
+    while left != 0 {
+        let rule = walk.rule();
+        walk.at = walk.behind(rule);
+        // It lies among the rules: in the first one that ends behind it.
+        if expr < walk.at {
+            // A field of 42 bits.
+            return rule >> (config!(fact_offsets.rule_handle) & 63) & 0x3ff_ffff_ffff;
         }
-        let end = at.wrapping_add(data + rule.len() as usize);
-        if at < expr && expr < end {
-            return rule.handle();
-        }
-        at = end;
-        index += 1;
+        left -= 1;
     }
     0
 }

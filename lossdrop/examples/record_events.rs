@@ -54,11 +54,11 @@ fn provoke() -> anyhow::Result<()> {
 }
 
 async fn record() -> anyhow::Result<()> {
-    let facts = KernelFacts::gather()?;
+    let facts = KernelFacts::gather(None)?;
     let filter = FilterArgs { netns: vec!["/proc/self/ns/net".to_owned()], ..FilterArgs::default() };
     let filter = filter.resolve(&facts.reasons, Namespaces::scan)?;
     let options = Options { filter, rate: None, snaplen: 128, stack: true, ..Options::default() };
-    let layout = options.layout();
+    let layout = facts.layout(&options);
     let (_kernel, mut ring) = Kernel::start(&facts, &options)?;
     provoke()?;
     let mut batch = Batch::default();

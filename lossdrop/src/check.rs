@@ -1,7 +1,7 @@
 //! `lossdrop check`, and the part of it that every command which loads something begins with.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io::{Write as _, stdout},
     path::Path,
     process::ExitCode,
@@ -9,21 +9,31 @@ use std::{
 
 use anyhow::Result;
 use caps::{CapSet, Capability};
+use clap::Parser as _;
 use lossdrop_common::Attach;
 use serde::Serialize;
 
 use crate::{
+    cli::{Cli, Command},
+    commands::{runtime, trace_options},
     error::Error,
     kernel::{
-        KernelFacts, Options,
-        facts::{BTF_DIR, release},
-        load,
-        offsets::Missing,
+        Kernel, KernelFacts, Options,
+        facts::release,
+        fields::Missing,
+        load::{self, Way},
         probes::Outcome,
         sys,
+        types::Types,
     },
     symbols::Symbols,
 };
+
+/// Instructions that the verifier looks at before it gives up: `BPF_COMPLEXITY_LIMIT_INSNS` (`include/linux/bpf.h`, since
+/// 5.2).
+const VERIFIER_LIMIT: u32 = 1_000_000;
+/// Columns of text in the table.
+const WIDTH: usize = 110;
 
 /// One thing that a kernel offers or lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +44,8 @@ pub struct Fact {
     pub detail: String,
     /// What lossdrop can't do where it is missing.
     pub lost: &'static str,
+    /// For a way to attach that works: how many instructions the verifier looked at, where the kernel tells.
+    pub verified_instructions: Option<u32>,
 }
 
 /// All of it.
@@ -42,6 +54,8 @@ pub struct Report {
     pub release: String,
     /// `lossdrop trace` works here.
     pub can_trace: bool,
+    /// The way to attach that `lossdrop trace` and `lossdrop diagnose` take by themselves.
+    pub uses: Option<&'static str>,
     pub facts: Vec<Fact>,
 }
 
@@ -51,17 +65,18 @@ pub struct Preflight {
     /// `CAP_SYS_ADMIN`, or `CAP_BPF` and `CAP_PERFMON`: the names of those that are missing.
     pub missing_capabilities: Vec<&'static str>,
     pub lockdown: Option<String>,
+    /// Its own, or a file that was given.
     pub has_btf: bool,
     pub has_ring_buffer: bool,
     pub release: String,
 }
 
 impl Preflight {
-    fn gather() -> Self {
+    fn gather(btf: Option<&Path>) -> Self {
         Self {
             missing_capabilities: missing_capabilities(),
             lockdown: sys::lockdown(),
-            has_btf: btf_path().exists(),
+            has_btf: btf.is_some() || Types::own_path().exists(),
             has_ring_buffer: load::has_ring_buffer(),
             release: release(),
         }
@@ -79,19 +94,15 @@ impl Preflight {
             return Err(Error::NoRingBuffer { release: self.release.clone() });
         }
         if !self.has_btf {
-            return Err(Error::Btf { path: btf_path(), why: "there is no such file".to_owned() });
+            return Err(Error::Btf { path: Types::own_path(), why: "there is no such file".to_owned() });
         }
         Ok(())
     }
 }
 
-fn btf_path() -> std::path::PathBuf {
-    Path::new(BTF_DIR).join("vmlinux")
-}
-
 /// The preflight of every command that loads something.
-pub fn require() -> Result<(), Error> {
-    Preflight::gather().require()
+pub fn require(btf: Option<&Path>) -> Result<(), Error> {
+    Preflight::gather(btf).require()
 }
 
 fn missing_capabilities() -> Vec<&'static str> {
@@ -110,8 +121,8 @@ fn has(capability: Capability) -> bool {
 }
 
 /// Prints the table; the exit code says whether `trace` can run.
-pub fn run(json: bool) -> Result<ExitCode> {
-    let report = gather();
+pub fn run(btf: Option<&Path>, json: bool) -> Result<ExitCode> {
+    let report = gather(btf)?;
     let mut out = stdout().lock();
     let written = if json {
         serde_json::to_writer_pretty(&mut out, &report)
@@ -128,11 +139,11 @@ pub fn run(json: bool) -> Result<ExitCode> {
 }
 
 fn fact(what: &'static str, ok: bool, detail: impl Into<String>, lost: &'static str) -> Fact {
-    Fact { what, ok, detail: detail.into(), lost }
+    Fact { what, ok, detail: detail.into(), lost, verified_instructions: None }
 }
 
-fn gather() -> Report {
-    let preflight = Preflight::gather();
+fn gather(btf: Option<&Path>) -> Result<Report> {
+    let preflight = Preflight::gather(btf);
     let mut facts = vec![
         capabilities(&preflight),
         fact(
@@ -148,13 +159,12 @@ fn gather() -> Report {
             "everything",
         ),
     ];
-    let can_trace = match KernelFacts::gather() {
+    let uses = match KernelFacts::gather(btf) {
         Ok(kernel) => {
             facts.extend(kernel_facts(&kernel));
-            let attached = attach_facts(&kernel);
-            let can_trace = attached.iter().any(|fact| fact.ok);
+            let (attached, uses) = attach_facts(&kernel, preflight.lockdown.as_deref())?;
             facts.extend(attached);
-            can_trace && preflight.require().is_ok()
+            uses.filter(|_| preflight.require().is_ok())
         }
         Err(error) => {
             facts.push(fact(
@@ -163,11 +173,11 @@ fn gather() -> Report {
                 error.to_string(),
                 "everything: lossdrop can't find its way in the kernel",
             ));
-            false
+            None
         }
     };
     facts.push(symbols());
-    Report { release: preflight.release, can_trace, facts }
+    Ok(Report { release: preflight.release, can_trace: uses.is_some(), uses: uses.map(Way::name), facts })
 }
 
 fn capabilities(preflight: &Preflight) -> Fact {
@@ -190,9 +200,14 @@ fn capabilities(preflight: &Preflight) -> Fact {
 
 fn kernel_facts(kernel: &KernelFacts) -> Vec<Fact> {
     vec![
-        fact("BTF", true, kernel.btf_path.display().to_string(), ""),
-        fields(&kernel.missing),
-        fact_fields(&kernel.missing_facts),
+        fact(
+            "BTF",
+            kernel.contradiction.is_none(),
+            kernel.contradiction.clone().unwrap_or_else(|| kernel.btf_path.display().to_string()),
+            "truth: what is read in a wrong place is wrong",
+        ),
+        fields("structure fields", &kernel.missing),
+        fields("fields for facts", &kernel.missing_facts),
         fact("skb:kfree_skb", true, format!("{} arguments", kernel.args), ""),
         fact(
             "drop reasons",
@@ -209,67 +224,105 @@ fn kernel_facts(kernel: &KernelFacts) -> Vec<Fact> {
     ]
 }
 
-fn fields(missing: &[Missing]) -> Fact {
-    let told: Vec<String> =
-        missing.iter().map(|missing| format!("{}: {}", missing.field, missing.lost)).collect();
-    let detail = if told.is_empty() { "all found".to_owned() } else { told.join("; ") };
-    fact("structure fields", missing.is_empty(), detail, "what stands beside the field")
+/// A sentence for all the fields that cost the same.
+fn fields(what: &'static str, missing: &[Missing]) -> Fact {
+    let mut by_loss: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for missing in missing {
+        by_loss.entry(missing.lost.what).or_default().push(&missing.field);
+    }
+    let told: Vec<String> = by_loss
+        .iter()
+        .map(|(lost, fields)| format!("Without {} lossdrop can't tell {lost}.", fields.join(", ")))
+        .collect();
+    let detail = if told.is_empty() { "all found".to_owned() } else { told.join(" ") };
+    fact(what, missing.is_empty(), detail, "just that; drops are counted and named as ever")
 }
 
-/// Many fields make one fact: it is told once (`-v` names the fields).
-fn fact_fields(missing: &[Missing]) -> Fact {
-    let told: BTreeSet<&str> = missing.iter().map(|missing| missing.lost).collect();
-    let told: Vec<&str> = told.into_iter().collect();
-    let detail = if told.is_empty() { "all found".to_owned() } else { told.join("; ") };
-    fact("fields for facts", missing.is_empty(), detail, "just that, of a drop in detail")
-}
-
-/// Attaches for a moment in each way.
-fn attach_facts(kernel: &KernelFacts) -> Vec<Fact> {
+/// Attaches for a moment in each way, as a run does: the first that works is the one that it takes.
+fn attach_facts(kernel: &KernelFacts, lockdown: Option<&str>) -> Result<(Vec<Fact>, Option<Way>)> {
+    const NO_FENTRY: &str = "fentry is refused";
+    let options = default_options(kernel)?;
+    let runtime = runtime()?;
+    let _guard = runtime.enter();
     let fentry = load::try_fentry();
-    let tried = |attach| {
-        let options = Options {
-            attach: Some(attach),
-            stack: true,
-            facts: true,
-            // As a run would: with typed pointers only.
-            probes: fentry.is_ok() && attach == Attach::TpBtf,
-            keys: 1,
-            ring_bytes: 4096,
-            ..Options::default()
+    let (mut facts, mut uses, mut outcomes) = (Vec::new(), None, None);
+    for way in Way::ALL {
+        let (lost, tried) = match way {
+            Way { probes: true, .. } if fentry.is_err() => (NETFILTER_LOST, Err(NO_FENTRY.to_owned())),
+            _ => (lost_without(way), Kernel::start_by(way, kernel, &options).map_err(|error| error.why())),
         };
-        load::attach_for_a_moment(kernel, &options)
-    };
-    let outcome = |result: Result<u32, Error>| match result {
-        Ok(0) => (true, "attached".to_owned()),
-        Ok(instructions) => (true, format!("attached, {instructions} instructions verified")),
-        Err(error) => (false, error.to_string()),
-    };
-    let (btf_ok, btf_detail) = outcome(tried(Attach::TpBtf));
-    let (raw_ok, raw_detail) = outcome(tried(Attach::RawTracepoint));
-    let (fentry_ok, fentry_detail) = match &fentry {
-        Ok(()) => (true, "loaded".to_owned()),
-        Err(error) => (false, error.to_string()),
-    };
-    vec![
-        fact("tp_btf", btf_ok, btf_detail, "speed: raw_tracepoint is used instead"),
-        fact("raw_tracepoint", raw_ok, raw_detail, "the fallback for tp_btf"),
-        fact("fentry", fentry_ok, fentry_detail, "the netfilter rule, chain or table behind a drop"),
-        probes(load::try_probes(kernel)),
-    ]
+        facts.push(match tried {
+            Ok((attached, _)) => {
+                uses = uses.or(Some(way));
+                if way.probes {
+                    outcomes = Some(attached.probes().to_vec());
+                }
+                let verified_instructions = attached.verified_instructions();
+                let detail = told_of_verifier(verified_instructions);
+                Fact { verified_instructions, ..fact(way.name(), true, detail, lost) }
+            }
+            Err(why) => fact(way.name(), false, why, lost),
+        });
+    }
+    facts.push(match &fentry {
+        Ok(()) => fact("fentry", true, "loaded", NETFILTER_LOST),
+        Err(error) => fact("fentry", false, fentry_refusal(error, lockdown), NETFILTER_LOST),
+    });
+    facts.push(match outcomes {
+        Some(outcomes) => probes(&outcomes),
+        None if fentry.is_err() => fact("netfilter probes", false, NO_FENTRY, NETFILTER_LOST),
+        None => fact("netfilter probes", false, "tp_btf with probes is refused", NETFILTER_LOST),
+    });
+    Ok((facts, uses))
+}
+
+const NETFILTER_LOST: &str =
+    "the rule, chain or table behind a drop by netfilter, as the kernel itself knows it";
+
+const fn lost_without(way: Way) -> &'static str {
+    match way {
+        Way { probes: true, .. } => NETFILTER_LOST,
+        Way { attach: Attach::TpBtf, .. } => "speed: raw_tracepoint is used instead",
+        Way { attach: Attach::RawTracepoint, .. } => "the fallback for tp_btf",
+    }
+}
+
+/// Those of `lossdrop trace --json` without further arguments.
+fn default_options(kernel: &KernelFacts) -> Result<Options> {
+    match Cli::try_parse_from(["lossdrop", "trace", "--json"])?.command {
+        Command::Trace(args) => trace_options(&args, kernel, false),
+        _ => Ok(Options::default()),
+    }
+}
+
+fn told_of_verifier(instructions: Option<u32>) -> String {
+    match instructions {
+        Some(instructions) => {
+            let room = VERIFIER_LIMIT.saturating_sub(instructions) / (VERIFIER_LIMIT / 100);
+            format!(
+                "attached; {instructions} of at most {VERIFIER_LIMIT} instructions verified, {room} % to spare"
+            )
+        }
+        None => "attached".to_owned(),
+    }
+}
+
+/// A kernel that forbids does not say on whose behalf.
+fn fentry_refusal(error: &Error, lockdown: Option<&str>) -> String {
+    match (error.is_forbidden(), lockdown) {
+        (false, _) => error.why(),
+        (true, None | Some("none")) => {
+            format!("{}: a security module or a seccomp filter forbids it", error.why())
+        }
+        (true, Some(mode)) => format!("{}: the kernel is locked down ({mode})", error.why()),
+    }
 }
 
 /// The probes that the kernel allows, and why not the others.
-fn probes(outcomes: Result<Vec<Outcome>, Error>) -> Fact {
-    const LOST: &str = "what these functions tell of a drop by netfilter";
-    const WHAT: &str = "netfilter probes";
-    let outcomes = match outcomes {
-        Ok(outcomes) => outcomes,
-        Err(error) => return fact(WHAT, false, error.to_string(), LOST),
-    };
-    let mut by_reason: BTreeMap<Option<String>, Vec<&str>> = BTreeMap::new();
-    for Outcome { function, refused } in &outcomes {
-        let functions = by_reason.entry(refused.clone()).or_default();
+fn probes(outcomes: &[Outcome]) -> Fact {
+    let mut by_reason: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
+    for Outcome { function, refused } in outcomes {
+        let functions = by_reason.entry(refused.as_deref()).or_default();
         // Some have a probe at their entry and one at their exit.
         if functions.last() != Some(function) {
             functions.push(function);
@@ -283,7 +336,8 @@ fn probes(outcomes: Result<Vec<Outcome>, Error>) -> Fact {
         })
         .collect();
     let detail = if told.is_empty() { "no netfilter here".to_owned() } else { told.join("; ") };
-    fact(WHAT, outcomes.iter().all(|outcome| outcome.refused.is_none()), detail, LOST)
+    let ok = outcomes.iter().all(|outcome| outcome.refused.is_none());
+    fact("netfilter probes", ok, detail, "what these functions tell of a drop by netfilter")
 }
 
 fn symbols() -> Fact {
@@ -301,25 +355,29 @@ fn symbols() -> Fact {
 fn table(report: &Report) -> String {
     let width = report.facts.iter().map(|fact| fact.what.len()).max().unwrap_or(0);
     let mut text = format!("Linux {}\n", report.release);
+    let mut row = |what: &str, state: &str, told: &str| {
+        for (index, line) in textwrap::wrap(told, WIDTH).iter().enumerate() {
+            let (what, state) = if index == 0 { (what, state) } else { ("", "") };
+            text.push_str(&format!("  {what:<width$}  {state:<7}  {line}\n"));
+        }
+    };
     for fact in &report.facts {
-        let state = if fact.ok { "ok" } else { "missing" };
-        text.push_str(&format!("  {:<width$}  {state:<7}  {}\n", fact.what, fact.detail));
+        row(fact.what, if fact.ok { "ok" } else { "missing" }, &fact.detail);
         if !fact.ok {
-            text.push_str(&format!("  {:<width$}           lost: {}\n", "", fact.lost));
+            row("", "", &format!("lost: {}", fact.lost));
         }
     }
-    text.push_str(if report.can_trace {
-        "lossdrop trace can run here.\n"
-    } else {
-        "lossdrop trace can't run here.\n"
-    });
+    match report.uses {
+        Some(way) => text.push_str(&format!("lossdrop will use {way}.\nlossdrop trace can run here.\n")),
+        None => text.push_str("lossdrop trace can't run here.\n"),
+    }
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::reasons::Reasons;
+    use crate::kernel::{fields::lost, reasons::Reasons};
 
     fn fine() -> Preflight {
         Preflight {
@@ -341,7 +399,7 @@ mod tests {
             ),
             (Preflight { lockdown: Some("confidentiality".to_owned()), ..fine() }, "locked down"),
             (Preflight { has_ring_buffer: false, release: "5.4".to_owned(), ..fine() }, "Linux 5.8 or newer"),
-            (Preflight { has_btf: false, ..fine() }, "CONFIG_DEBUG_INFO_BTF=y"),
+            (Preflight { has_btf: false, ..fine() }, "--btf FILE"),
         ] {
             let error = preflight.require().expect_err(words).to_string();
             assert!(error.contains(words), "{error}");
@@ -369,7 +427,7 @@ mod tests {
             fact("BTF", true, "/sys/kernel/btf/vmlinux", ""),
             fact("drop reasons", can_trace, if can_trace { "91 named" } else { "none" }, "reasons"),
         ];
-        Report { release: "6.18.44".to_owned(), can_trace, facts }
+        Report { release: "6.18.44".to_owned(), can_trace, uses: can_trace.then_some("tp_btf"), facts }
     }
 
     #[test]
@@ -379,6 +437,7 @@ mod tests {
             "Linux 6.18.44\n\
              \x20 BTF           ok       /sys/kernel/btf/vmlinux\n\
              \x20 drop reasons  ok       91 named\n\
+             lossdrop will use tp_btf.\n\
              lossdrop trace can run here.\n"
         );
         assert_eq!(
@@ -389,7 +448,7 @@ mod tests {
              \x20                        lost: reasons\n\
              lossdrop trace can't run here.\n"
         );
-        assert_eq!(table(&Report { facts: vec![], ..report(true) }).lines().count(), 2);
+        assert_eq!(table(&Report { facts: vec![], ..report(true) }).lines().count(), 3);
     }
 
     #[test]
@@ -399,9 +458,16 @@ mod tests {
             serde_json::json!({
                 "release": "6.18.44",
                 "can_trace": false,
+                "uses": null,
                 "facts": [
-                    {"what": "BTF", "ok": true, "detail": "/sys/kernel/btf/vmlinux", "lost": ""},
-                    {"what": "drop reasons", "ok": false, "detail": "none", "lost": "reasons"},
+                    {
+                        "what": "BTF", "ok": true, "detail": "/sys/kernel/btf/vmlinux", "lost": "",
+                        "verified_instructions": null,
+                    },
+                    {
+                        "what": "drop reasons", "ok": false, "detail": "none", "lost": "reasons",
+                        "verified_instructions": null,
+                    },
                 ],
             })
         );
@@ -411,8 +477,8 @@ mod tests {
     fn probes_are_told_each_by_its_function() {
         let outcome =
             |function, refused: Option<&str>| Outcome { function, refused: refused.map(str::to_owned) };
-        let told = |outcomes| {
-            let fact = probes(Ok(outcomes));
+        let told = |outcomes: Vec<Outcome>| {
+            let fact = probes(&outcomes);
             (fact.ok, fact.detail)
         };
         let all = vec![outcome("nft_do_chain", None), outcome("nft_do_chain", None)];
@@ -420,24 +486,42 @@ mod tests {
         let some = vec![outcome("nf_hook_slow", None), outcome("ipt_do_table", Some("no"))];
         assert_eq!(told(some), (false, "nf_hook_slow; not ipt_do_table (no)".to_owned()));
         assert_eq!(told(vec![]), (true, "no netfilter here".to_owned()));
-        assert!(!probes(Err(Error::Cpus)).ok);
+    }
+
+    #[test]
+    fn what_forbids_fentry_is_named_where_it_is_known() {
+        let forbidden = Error::Output(std::io::Error::from_raw_os_error(libc::EPERM));
+        let told = |lockdown| fentry_refusal(&forbidden, lockdown);
+        assert!(told(Some("integrity")).ends_with(": the kernel is locked down (integrity)"));
+        assert!(told(None).ends_with("seccomp filter forbids it"));
+        let unknown = Error::OwnBtf { why: "no such file".to_owned() };
+        assert_eq!(fentry_refusal(&unknown, Some("integrity")), unknown.to_string());
+    }
+
+    #[test]
+    fn the_room_that_the_verifier_leaves_is_told_in_per_cent() {
+        for (instructions, room) in [(0, "100 %"), (39_858, "96 %"), (1_000_000, "0 %"), (2_000_000, "0 %")] {
+            assert!(told_of_verifier(Some(instructions)).contains(room), "{instructions}");
+        }
+        assert_eq!(told_of_verifier(None), "attached");
     }
 
     #[test]
     fn a_kernel_without_reasons_or_fields_says_so() {
+        let missing = |field: &str, what| Missing { field: field.to_owned(), lost: lost(what) };
         let facts = KernelFacts {
             release: "5.10".to_owned(),
-            btf_path: btf_path(),
+            btf_path: Types::own_path(),
+            contradiction: None,
             args: 2,
             offsets: lossdrop_common::Offsets::NONE,
-            missing: vec![Missing { field: "sk_buff.dev", lost: "the device" }],
+            missing: vec![missing("net_device.name", "the name of the device")],
             fact_offsets: lossdrop_common::FactOffsets::NONE,
-            missing_facts: ["sock.sk_rcvbuf", "sock.sk_rmem", "sk_buff.mark"]
-                .map(|field| Missing {
-                    field,
-                    lost: if field.starts_with("sock") { "the buffer" } else { "mark" },
-                })
-                .to_vec(),
+            missing_facts: vec![
+                missing("sock.sk_rcvbuf", "buffers"),
+                missing("sock.sk_rmem", "buffers"),
+                missing("sk_buff.mark", "the mark"),
+            ],
             reasons: Reasons::default(),
             probes: vec![],
         };
@@ -445,8 +529,17 @@ mod tests {
             kernel_facts(&facts).into_iter().map(|fact| (fact.what, fact.ok, fact.detail)).collect();
         let wanted = [
             ("BTF", true, "/sys/kernel/btf/vmlinux"),
-            ("structure fields", false, "sk_buff.dev: the device"),
-            ("fields for facts", false, "mark; the buffer"),
+            (
+                "structure fields",
+                false,
+                "Without net_device.name lossdrop can't tell the name of the device.",
+            ),
+            (
+                "fields for facts",
+                false,
+                "Without sock.sk_rcvbuf, sock.sk_rmem lossdrop can't tell buffers. Without sk_buff.mark lossdrop can't \
+                 tell the mark.",
+            ),
             ("skb:kfree_skb", true, "2 arguments"),
             ("drop reasons", false, "none"),
             ("receiving socket", false, "no rx_sk"),

@@ -1,6 +1,6 @@
 //! The command line: what was typed, checked as far as it can be without looking at the machine.
 
-use std::{str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Parser, Subcommand};
 use lossdrop_common::{Attach, MAX_SNAPLEN};
@@ -18,6 +18,9 @@ pub struct Cli {
     /// Tell what lossdrop does, on stderr; -vv also what its kernel side does
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// Take the kernel's types from this file (raw BTF, or ELF with a section .BTF), for kernels that do not tell them
+    #[arg(long, global = true, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 use std::{
     io::{Write as _, stderr, stdout},
     os::fd::OwnedFd,
+    path::Path,
     process::ExitCode,
 };
 
@@ -29,12 +30,13 @@ use crate::{
 /// Runs the command; errors are for the user to read.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     init_log(cli.verbose);
+    let btf = cli.btf.as_deref();
     match &cli.command {
-        Command::Trace(args) => trace_command(args, cli.verbose >= 2).map(|()| ExitCode::SUCCESS),
-        Command::Diagnose(args) => diagnose::command::run(args, cli.verbose >= 2),
-        Command::Check { json } => check::run(*json),
-        Command::Explain { subject, json } => explain::run(subject, *json).map(|()| ExitCode::SUCCESS),
-        Command::Reasons { json } => reasons::run(*json).map(|()| ExitCode::SUCCESS),
+        Command::Trace(args) => trace_command(args, btf, cli.verbose >= 2).map(|()| ExitCode::SUCCESS),
+        Command::Diagnose(args) => diagnose::command::run(args, btf, cli.verbose >= 2),
+        Command::Check { json } => check::run(btf, *json),
+        Command::Explain { subject, json } => explain::run(subject, btf, *json).map(|()| ExitCode::SUCCESS),
+        Command::Reasons { json } => reasons::run(btf, *json).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -56,14 +58,17 @@ fn init_log(verbose: u8) {
 }
 
 /// What every command that watches begins with.
-pub(crate) fn kernel_facts() -> Result<KernelFacts> {
-    check::require()?;
-    let facts = KernelFacts::gather()?;
+pub(crate) fn kernel_facts(btf: Option<&Path>) -> Result<KernelFacts> {
+    check::require(btf)?;
+    let facts = KernelFacts::gather(btf)?;
+    if let Some(contradiction) = &facts.contradiction {
+        warn!("{contradiction}");
+    }
     for missing in &facts.missing {
-        warn!("this kernel has no {}: lossdrop can't tell {}", missing.field, missing.lost);
+        warn!("{missing}");
     }
     for missing in &facts.missing_facts {
-        info!("this kernel has no {}: lossdrop can't tell {}", missing.field, missing.lost);
+        info!("{missing}");
     }
     Ok(facts)
 }
@@ -104,22 +109,9 @@ pub(crate) fn wants_color() -> bool {
     !dumb && AutoStream::choice(&stdout()) != ColorChoice::Never
 }
 
-fn trace_command(args: &TraceArgs, debug: bool) -> Result<()> {
-    let facts = kernel_facts()?;
-    let options = Options {
-        attach: args.tuning.attach.map(Into::into),
-        filter: args.filter.resolve(&facts.reasons, Namespaces::scan)?,
-        rate: args.rate.0,
-        // The bytes go nowhere but into JSON and the dump.
-        snaplen: if args.json || args.hex { args.snaplen } else { 0 },
-        // A verdict needs both, and details that are rationed can bear them.
-        stack: args.stack || args.rate.0.is_some(),
-        facts: args.rate.0.is_some(),
-        probes: args.rate.0.is_some() && !args.tuning.no_probes,
-        keys: args.tuning.keys.0,
-        ring_bytes: args.tuning.buffer.0,
-        debug,
-    };
+fn trace_command(args: &TraceArgs, btf: Option<&Path>, debug: bool) -> Result<()> {
+    let facts = kernel_facts(btf)?;
+    let options = trace_options(args, &facts, debug)?;
     let describer = describer(&facts)?;
     let runtime = runtime()?;
     let result = runtime.block_on(async {
@@ -141,6 +133,24 @@ fn trace_command(args: &TraceArgs, debug: bool) -> Result<()> {
     result
 }
 
+/// How the kernel side is to work for `trace`.
+pub(crate) fn trace_options(args: &TraceArgs, facts: &KernelFacts, debug: bool) -> Result<Options> {
+    Ok(Options {
+        attach: args.tuning.attach.map(Into::into),
+        filter: args.filter.resolve(&facts.reasons, Namespaces::scan)?,
+        rate: args.rate.0,
+        // The bytes go nowhere but into JSON and the dump.
+        snaplen: if args.json || args.hex { args.snaplen } else { 0 },
+        // A verdict needs both, and details that are rationed can bear them.
+        stack: args.stack || args.rate.0.is_some(),
+        facts: args.rate.0.is_some(),
+        probes: args.rate.0.is_some() && !args.tuning.no_probes,
+        keys: args.tuning.keys.0,
+        ring_bytes: args.tuning.buffer.0,
+        debug,
+    })
+}
+
 async fn trace_with<O: crate::output::Output>(
     args: &TraceArgs,
     facts: &KernelFacts,
@@ -157,7 +167,7 @@ async fn trace_with<O: crate::output::Output>(
         count: args.count,
         duration: args.duration.map(|cli::Span(duration)| duration),
     };
-    let layout = options.layout();
+    let layout = facts.layout(options);
     let (kernel, ring) = Kernel::start(facts, options)?;
     let mut live = Live::new(kernel, options.debug);
     // Nobody needs to read it.
@@ -178,7 +188,7 @@ fn own_stdout() -> std::io::Result<OwnedFd> {
 fn headline(args: &TraceArgs, facts: &KernelFacts, kernel: &Kernel) -> String {
     let noise =
         if args.shows_benign() { "benign drops shown" } else { "benign drops hidden (--all shows them)" };
-    let how = kernel.how();
+    let how = kernel.way.name();
     let selection = match &args.selection {
         everything if everything.is_everything() => String::new(),
         selection => format!("; only {selection}"),

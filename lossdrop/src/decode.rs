@@ -2,6 +2,16 @@
 
 use lossdrop_common::{Event, Facts};
 
+/// Bits of [`Facts::present`] that user space sets: what a packet has, though this kernel does not tell it.
+pub mod untold {
+    pub const MARK: u32 = 1 << 31;
+    pub const CONNTRACK: u32 = 1 << 30;
+    /// Whether it is a bundle of segments.
+    pub const SEGMENTS: u32 = 1 << 29;
+    pub const PACKET_TYPE: u32 = 1 << 28;
+    pub(super) const ALL: u32 = MARK | CONNTRACK | SEGMENTS | PACKET_TYPE;
+}
+
 /// Where the variable parts of an event lie: as the kernel program was configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
@@ -11,6 +21,8 @@ pub struct Layout {
     pub stack_bytes: usize,
     /// Bytes kept for the packet.
     pub snaplen: usize,
+    /// What of the facts this kernel does not tell: groups, by their bits in [`Facts::present`], and bits of [`untold`].
+    pub untold: u32,
 }
 
 /// An event with its variable parts.
@@ -18,6 +30,7 @@ pub struct Layout {
 pub struct Decoded<'a> {
     pub event: Event,
     facts: Option<&'a [u8; size_of::<Facts>()]>,
+    untold: u32,
     stack: &'a [u8],
     /// The packet from its network header on.
     pub packet: &'a [u8],
@@ -48,6 +61,7 @@ impl Layout {
         Ok(Decoded {
             event,
             facts: facts.first_chunk(),
+            untold: self.untold,
             stack: part("stack", stack, event.stack_len.into())?,
             packet: part("packet", packet, event.packet_len.into())?,
         })
@@ -67,7 +81,9 @@ impl Decoded<'_> {
     pub fn facts(&self) -> Option<Facts> {
         // SAFETY: the bytes are as many as Facts has, which is plain data for which any bytes are valid; the read copes
         // with any alignment.
-        self.facts.map(|bytes| unsafe { bytes.as_ptr().cast::<Facts>().read_unaligned() })
+        let mut facts = self.facts.map(|bytes| unsafe { bytes.as_ptr().cast::<Facts>().read_unaligned() })?;
+        facts.present = (facts.present & !self.untold) | (self.untold & untold::ALL);
+        Some(facts)
     }
 
     /// Return addresses, innermost first.
@@ -89,7 +105,7 @@ mod tests {
     use super::*;
     use crate::testing::{self, RECORDED, RECORDED_LAYOUT};
 
-    const LAYOUT: Layout = Layout { facts: false, stack_bytes: 32, snaplen: 16 };
+    const LAYOUT: Layout = Layout { facts: false, stack_bytes: 32, snaplen: 16, untold: 0 };
 
     #[test]
     fn every_field_is_found_where_the_kernel_program_writes_it() {
@@ -137,6 +153,16 @@ mod tests {
             assert_eq!((decoded.stack().collect::<Vec<u64>>(), decoded.packet), (vec![28, 29], &b"abc"[..]));
         }
         assert!(LAYOUT.decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_tell_is_no_fact() {
+        let facts = testing::facts();
+        assert_ne!(facts.present & Facts::PEER, 0);
+        let layout = Layout { facts: true, untold: Facts::PEER | untold::MARK, ..LAYOUT };
+        let bytes = testing::bytes(layout, &Event::default(), Some(&facts), &[], b"");
+        let present = layout.decode(&bytes).expect("an event").facts().expect("facts").present;
+        assert_eq!(present, facts.present & !Facts::PEER | untold::MARK);
     }
 
     #[test]
@@ -203,7 +229,7 @@ mod tests {
             tail in vec(any::<u8>(), 0..400),
             fits in any::<bool>(),
         ) {
-            let layout = Layout { facts, stack_bytes, snaplen };
+            let layout = Layout { facts, stack_bytes, snaplen, untold: 0 };
             let wanted = size_of::<Event>() + layout.facts_bytes() + stack_bytes + snaplen;
             let mut bytes = [&head[..], &lens, &tail].concat();
             if fits {

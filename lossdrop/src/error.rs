@@ -7,9 +7,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    #[error("cannot use the kernel's BTF ({}: {why}): lossdrop needs a kernel built with CONFIG_DEBUG_INFO_BTF=y; \
-             \"lossdrop check\" tells more", path.display())]
+    #[error("the kernel does not tell its types ({}: {why}): give them in a file, --btf FILE. BTFHub has such files for the \
+             kernels of many distributions; \"pahole --btf_encode_detached=FILE VMLINUX\" makes one of this kernel's vmlinux \
+             with debug information. A kernel built with CONFIG_DEBUG_INFO_BTF=y needs none", path.display())]
     Btf { path: PathBuf, why: String },
+    #[error("{} can't be used as this kernel's BTF: {why}. --btf takes raw BTF, or an ELF file with a section .BTF, of the \
+             very kernel that runs", path.display())]
+    BtfFile { path: PathBuf, why: String },
+    #[error(
+        "the kernel has no BTF of its own ({why}), which tp_btf and fentry need; raw_tracepoint does without"
+    )]
+    OwnBtf { why: String },
     #[error("lossdrop needs root, or the capabilities {missing}: run it with sudo")]
     Capabilities { missing: String },
     #[error("this kernel ({release}) has no BPF ring buffer: lossdrop needs Linux 5.8 or newer")]
@@ -25,6 +33,8 @@ pub enum Error {
         "{name:?} is no drop reason, function, cause or class that lossdrop knows{near} (docs/causes.md lists them)"
     )]
     UnknownSubject { name: String, near: String },
+    #[error("{option} can't be used on this kernel, which has no {field}: no packet would pass")]
+    Filter { option: &'static str, field: String },
     #[error("there is no network namespace {name:?}{near} (\"ip netns\" and \"lsns -t net\" list them)")]
     UnknownNetns { name: String, near: String },
     #[error("there is no network device {name:?} in the namespaces looked at{near} (\"ip link\" lists them)")]
@@ -63,11 +73,33 @@ pub enum Error {
 }
 
 impl Error {
+    /// The reason without the advice: for those who have asked already.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Load { source } => root_cause(source),
+            Self::Program { source } => root_cause(source),
+            other => other.to_string(),
+        }
+    }
+
+    /// The system does not permit it.
+    pub fn is_forbidden(&self) -> bool {
+        let source: Option<&io::Error> = match self {
+            Self::Program { source: aya::programs::ProgramError::LoadError { io_error, .. } } => {
+                Some(io_error)
+            }
+            Self::Output(error) => Some(error),
+            _ => None,
+        };
+        source.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// The user asked for something that does not exist, rather than something failed.
     pub const fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::UnknownReason { .. }
+            Self::BtfFile { .. }
+                | Self::UnknownReason { .. }
                 | Self::UnknownSubject { .. }
                 | Self::UnknownNetns { .. }
                 | Self::UnknownInterface { .. }
@@ -77,7 +109,7 @@ impl Error {
 
 /// The innermost error: the system's answer rather than the name of the call that failed. The verifier's log, which may
 /// be a thousand lines, is no part of it.
-fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     loop {
         if let Some(aya::programs::ProgramError::LoadError { io_error, .. }) = cause.downcast_ref() {

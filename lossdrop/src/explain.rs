@@ -12,7 +12,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     filter::near,
-    kernel::{btf::KernelBtf, facts::BTF_DIR, reasons::Reasons},
+    kernel::{reasons::Reasons, types::Types},
     knowledge::{Applies, Class, KINDS, Kind, LOCATIONS, Location, REASONS, Reason, kind},
 };
 
@@ -98,16 +98,18 @@ fn when(row: &Location) -> String {
     }
 }
 
-/// Names of the running kernel's reasons; none where its BTF cannot be read.
-fn running_reasons() -> Reasons {
-    KernelBtf::open(&Path::new(BTF_DIR).join("vmlinux"))
-        .map(|btf| Reasons::gather(&btf, Path::new(BTF_DIR)))
-        .unwrap_or_default()
+/// Names of the running kernel's reasons; none where it does not tell them.
+fn running_reasons(btf: Option<&Path>) -> Result<Reasons> {
+    match Types::gather(btf) {
+        Ok(types) => Ok(Reasons::gather(&types)),
+        Err(error) if btf.is_some() => Err(error),
+        Err(_) => Ok(Reasons::default()),
+    }
 }
 
-pub fn run(typed: &str, as_json: bool) -> anyhow::Result<()> {
+pub fn run(typed: &str, btf: Option<&Path>, as_json: bool) -> anyhow::Result<()> {
     let subject = Subject::find(typed)?;
-    match write(&subject, &running_reasons(), as_json, io::BufWriter::new(stdout().lock())) {
+    match write(&subject, &running_reasons(btf)?, as_json, io::BufWriter::new(stdout().lock())) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }

@@ -7,6 +7,7 @@ use lossdrop_common::{
 };
 
 use crate::{
+    decode::untold,
     describe::Described,
     hook::{Engine, hook, is_own_icmp},
     knowledge::{Confidence, Kind, Severity, kinds},
@@ -61,9 +62,9 @@ impl Seen<'_> {
         self.facts.filter(|facts| facts.present & bit != 0)
     }
 
-    /// The kernel exempts aggregates from limits of size: they are cut later.
+    /// The kernel exempts aggregates from limits of size: they are cut later. Any packet may be one where it does not tell.
     fn is_aggregate(&self) -> bool {
-        self.facts.is_some_and(|facts| facts.packet.gso_size != 0)
+        self.facts.is_some_and(|facts| facts.packet.gso_size != 0 || facts.present & untold::SEGMENTS != 0)
     }
 
     /// TTL or hop limit.
@@ -185,7 +186,11 @@ fn veth_peer(verdict: &mut Verdict, seen: &Seen<'_>) {
         set(verdict, &kinds::MTU_VETH_PEER, Confidence::Certain, text);
     } else {
         verdict.confidence = Confidence::Possible;
-        verdict.evidence.push(format!("yet {} bytes are within the limit of {limit}", seen.event.skb_len));
+        if seen.event.skb_len <= limit {
+            verdict
+                .evidence
+                .push(format!("yet {} bytes are within the limit of {limit}", seen.event.skb_len));
+        }
     }
 }
 

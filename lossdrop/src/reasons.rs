@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
-    kernel::{btf::KernelBtf, facts::BTF_DIR, reasons::Reasons},
+    kernel::{reasons::Reasons, types::Types},
     knowledge::{self, Noise},
 };
 
@@ -46,9 +46,8 @@ fn lines(reasons: &Reasons) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-pub fn run(json: bool) -> Result<()> {
-    let btf = KernelBtf::open(&Path::new(BTF_DIR).join("vmlinux"))?;
-    let reasons = Reasons::gather(&btf, Path::new(BTF_DIR));
+pub fn run(btf: Option<&Path>, json: bool) -> Result<()> {
+    let reasons = Reasons::gather(&Types::gather(btf)?);
     match write(&reasons, json, io::BufWriter::new(stdout().lock())) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
@@ -91,8 +90,7 @@ mod tests {
 
     #[test]
     fn every_reason_of_the_running_kernel_has_an_entry() {
-        let btf = KernelBtf::open(&Path::new(BTF_DIR).join("vmlinux")).expect("this kernel has BTF");
-        let reasons = Reasons::gather(&btf, Path::new(BTF_DIR));
+        let reasons = Reasons::gather(&Types::gather(None).expect("this kernel has BTF"));
         assert!(reasons.len() > 40, "{reasons:?}");
         let unknown: Vec<&str> =
             reasons.iter().map(|(_, name)| name).filter(|name| knowledge::reason(name).is_none()).collect();

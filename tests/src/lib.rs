@@ -2,6 +2,7 @@
 //! of the binary that watches them. End-to-end tests and `cargo xtask lab` are built on it. Needs root.
 
 mod bpf;
+pub mod btf;
 mod counter;
 pub mod counters;
 mod finding;

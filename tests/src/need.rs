@@ -63,13 +63,17 @@ impl Need {
 fn refused(trial: &str, what: &str) -> Option<String> {
     match Netns::new("need").and_then(|scratch| scratch.sh(trial)) {
         Ok(_) => None,
-        Err(error) => {
-            let told = error.to_string();
-            let last = told.lines().last().unwrap_or_default();
-            let said = last.rsplit_once("): ").map_or(last, |(_, said)| said);
-            Some(format!("no {what} here ({said})"))
-        }
+        Err(error) => Some(format!("no {what} here ({})", sentence(&error.to_string()))),
     }
+}
+
+/// What a tool says last; nft points at its input below what it says.
+fn sentence(told: &str) -> &str {
+    if let Some((_, said)) = told.rsplit_once("Error: ") {
+        return said.lines().next().unwrap_or(said);
+    }
+    let last = told.lines().last().unwrap_or_default();
+    last.rsplit_once("): ").map_or(last, |(_, said)| said)
 }
 
 fn succeeds(command: &mut Command) -> bool {
@@ -79,6 +83,20 @@ fn succeeds(command: &mut Command) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sentence_of_a_tool_is_found() {
+        let nft = "sh failed (exit status: 1): /dev/stdin:1:1-9: Error: Could not process rule: Operation not supported\nadd chain\n^^^^^^^^^";
+        assert_eq!(sentence(nft), "Could not process rule: Operation not supported");
+        assert_eq!(
+            sentence("tc failed (exit status: 2): Error: Specified qdisc kind is unknown.\nmore"),
+            "Specified qdisc kind is unknown."
+        );
+        assert_eq!(
+            sentence("sh failed (exit status: 1): first\nsysctl: no such file"),
+            "sysctl: no such file"
+        );
+    }
 
     #[test]
     fn a_tool_that_nobody_has_is_named() {

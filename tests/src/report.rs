@@ -14,6 +14,8 @@ pub const REPORT: &str = "LOSSDROP_LAB_REPORT";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tried {
     pub scenario: String,
+    /// Of `lossdrop diagnose`, besides those that it always gets.
+    pub arguments: String,
     pub outcome: Outcome,
     pub seconds: f64,
 }
@@ -52,7 +54,12 @@ mod tests {
 
     #[test]
     fn a_report_is_read_back_but_for_what_was_cut_off() {
-        let tried = |outcome| Tried { scenario: "udp-closed-port".to_owned(), outcome, seconds: 1.5 };
+        let tried = |outcome| Tried {
+            scenario: "udp-closed-port".to_owned(),
+            arguments: "--no-probes".to_owned(),
+            outcome,
+            seconds: 1.5,
+        };
         let all =
             [Outcome::Passed, Outcome::Skipped("no netem".to_owned()), Outcome::Failed("a\nb".to_owned())];
         let lines = all.clone().map(|outcome| serde_json::to_string(&tried(outcome)).expect("JSON"));

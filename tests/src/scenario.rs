@@ -44,6 +44,13 @@ impl Scenario {
     pub fn missing(&self) -> Vec<String> {
         self.needs.iter().filter_map(|need| need.missing()).collect()
     }
+
+    /// As [`missing`](Self::missing), for who does not ask how the kernel calls its reasons.
+    #[must_use]
+    pub fn missing_but_reasons(&self) -> Vec<String> {
+        let needs = self.needs.iter().filter(|need| !matches!(need, Need::Reason(_)));
+        needs.filter_map(|need| need.missing()).collect()
+    }
 }
 
 impl fmt::Debug for Scenario {

@@ -10,7 +10,7 @@ use nix::unistd::pipe;
 use serde_json::Value;
 
 /// What `check` tells, row by row.
-const FACTS: [&str; 14] = [
+const FACTS: [&str; 15] = [
     "capabilities",
     "lockdown",
     "BPF ring buffer",
@@ -20,6 +20,7 @@ const FACTS: [&str; 14] = [
     "skb:kfree_skb",
     "drop reasons",
     "receiving socket",
+    "tp_btf with probes",
     "tp_btf",
     "raw_tracepoint",
     "fentry",
@@ -59,10 +60,25 @@ fn check_tells_each_fact_in_a_row() -> Result<()> {
     Ok(())
 }
 
+/// Verifiers take a million instructions, but each costs time at the start of every run: seconds on a small board.
+#[test]
+fn the_verifier_has_little_to_look_at() -> Result<()> {
+    const MOST: u32 = 100_000;
+    let report = json(&["check", "--json"])?;
+    for fact in report["facts"].as_array().context("no facts")? {
+        let detail = fact["detail"].as_str().unwrap_or_default();
+        let Some(counted) = detail.strip_suffix(" instructions verified") else { continue };
+        let count: u32 = counted.rsplit(' ').next().unwrap_or_default().parse()?;
+        ensure!(count < MOST, "{fact}");
+    }
+    Ok(())
+}
+
 #[test]
 fn check_tells_the_same_in_json() -> Result<()> {
     let report = json(&["check", "--json"])?;
     ensure!(report["release"] == release()? && report["can_trace"] == true, "{report}");
+    ensure!(report["uses"].is_string(), "{report}");
     let facts = report["facts"].as_array().context("no facts")?;
     let names: Vec<_> = facts.iter().map(|fact| fact["what"].as_str().unwrap_or_default()).collect();
     let mut wanted = FACTS;
@@ -75,6 +91,9 @@ fn check_tells_the_same_in_json() -> Result<()> {
         let name = fact["what"].as_str().unwrap_or_default();
         ensure!(fact["ok"] == true || !NEEDED.contains(&name), "{fact}");
         ensure!(fact["ok"] == true || fact["lost"] != "", "{fact}");
+        // Since 5.16 the kernel tells, of what has been loaded.
+        let verified = &fact["verified_instructions"];
+        ensure!(verified.is_null() || (verified.as_u64() > Some(0) && fact["ok"] == true), "{fact}");
     }
     Ok(())
 }
@@ -181,6 +200,7 @@ fn the_help_names_every_command_and_option() -> Result<()> {
         "--attach",
         "--cause",
         "--severity",
+        "--btf",
     ] {
         ensure!(listed(&format!("{option} ")) == 1, "{option}: {help:#?}");
     }

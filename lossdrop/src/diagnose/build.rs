@@ -60,10 +60,12 @@ pub struct Evidence {
 
 /// The whole diagnosis.
 pub fn diagnosis(evidence: Evidence) -> Diagnosis {
-    let Evidence { namespaces, before, after, collected, counters, elapsed, scope, kernel, host } = evidence;
+    let Evidence { namespaces, before, after, mut collected, counters, elapsed, scope, kernel, host } =
+        evidence;
     let mut notes = before.notes.clone();
     notes.extend(after.notes.iter().cloned());
     let mut context = context(Places::new(namespaces), before, after, &collected.groups);
+    collected.judge(|group| suspects::recount(group, &context));
     let named = name(collected.groups, &context);
     if !scope.netns.is_empty() {
         // Other namespaces were not asked for, unless a culprit is in one.
@@ -79,6 +81,7 @@ pub fn diagnosis(evidence: Evidence) -> Diagnosis {
             (finding(&group, &suspect, &context), parts)
         })
         .collect();
+    reconcile::confirm(&context, &mut findings);
     let traced: Vec<Part> = findings.iter().flat_map(|(_, parts)| parts.clone()).collect();
     let untraced: Vec<_> = untraced::findings(&context, &traced)
         .into_iter()

@@ -158,19 +158,27 @@ impl Collector {
                 *group.keys.entry(*key).or_default() += part;
             }
         }
-        let mut benign: BTreeMap<String, (&'static Kind, u64)> = BTreeMap::new();
-        let mut noisy = Vec::new();
-        for group in self.groups.iter().filter(|group| group.verdict.severity == Severity::Benign) {
-            noisy.extend(group.keys.iter().map(|(key, count)| (*key, group.verdict.kind, *count)));
-            let noise = benign.entry(group.key.kind.clone()).or_insert((group.verdict.kind, 0));
-            noise.1 += group.count;
+        let groups = self.groups.into_iter().filter(|group| group.count > 0).collect();
+        let mut collected = Collected { groups, benign: BTreeMap::new(), noise: Vec::new() };
+        collected.sort_out();
+        collected
+    }
+}
+
+impl Collected {
+    /// Looks at each group again.
+    pub fn judge(&mut self, judge: impl Fn(&mut Group)) {
+        self.groups.iter_mut().for_each(judge);
+        self.sort_out();
+    }
+
+    /// Noise is no group.
+    fn sort_out(&mut self) {
+        for group in self.groups.extract_if(.., |group| group.verdict.severity == Severity::Benign) {
+            let kind = group.verdict.kind;
+            self.noise.extend(group.keys.iter().map(|(key, count)| (*key, kind, *count)));
+            self.benign.entry(kind.to_string()).or_insert((kind, 0)).1 += group.count;
         }
-        let groups = self
-            .groups
-            .into_iter()
-            .filter(|group| group.verdict.severity != Severity::Benign && group.count > 0)
-            .collect();
-        Collected { groups, benign, noise: noisy }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, Write as _, stderr, stdout},
+    path::Path,
     process::ExitCode,
     time::Instant,
 };
@@ -33,8 +34,8 @@ const RATE: u32 = 1000;
 /// What rules look at lies in front; the inner headers of tunnels and ICMP errors are behind.
 const SNAPLEN: u32 = 128;
 
-pub fn run(args: &DiagnoseArgs, debug: bool) -> Result<ExitCode> {
-    let facts = kernel_facts()?;
+pub fn run(args: &DiagnoseArgs, btf: Option<&Path>, debug: bool) -> Result<ExitCode> {
+    let facts = kernel_facts(btf)?;
     let options = Options {
         attach: args.tuning.attach.map(Into::into),
         filter: args.filter.resolve(&facts.reasons, Namespaces::scan)?,
@@ -61,11 +62,11 @@ pub fn run(args: &DiagnoseArgs, debug: bool) -> Result<ExitCode> {
 
 async fn diagnose(args: &DiagnoseArgs, facts: &KernelFacts, options: &Options) -> Result<Diagnosis> {
     let stop = asked_to_stop()?;
-    let collector = Collector::new(describer(facts)?, options.layout());
+    let collector = Collector::new(describer(facts)?, facts.layout(options));
     let wanted = options.filter.netns.clone();
     let duration = args.duration.0;
     let (kernel, ring) = Kernel::start(facts, options)?;
-    let how = kernel.how();
+    let how = kernel.way.name();
     let mut watch = Watch::new(ring, Live::new(kernel, options.debug), collector);
     let (namespaces, before) = watch.until(look(wanted.clone(), Namespaces::default()), None).await?;
     // Nobody needs to read it.

@@ -10,7 +10,7 @@ use super::{
     finding::{CounterLine, Finding},
 };
 use crate::{
-    knowledge::{Class, Kind, kinds},
+    knowledge::{Class, Confidence, Kind, kinds},
     machine::{Moved, Scope},
 };
 
@@ -216,6 +216,35 @@ impl Known {
     }
 }
 
+/// Makes sure what a counter confirms that counts nothing else: it rose by as many as died.
+pub fn confirm(context: &Context, findings: &mut [(Finding, Vec<Part>)]) {
+    for moved in &context.moved {
+        let rows = rows(moved);
+        let fits = |part: &Part| rows.iter().any(|known| known.kinds.len() == 1 && known.fits(part, moved));
+        let counted: u64 = findings
+            .iter()
+            .flat_map(|(_, parts)| parts)
+            .filter(|part| fits(part))
+            .map(|part| part.count)
+            .sum();
+        if counted != moved.delta || rows.iter().any(|known| known.kinds.len() != 1) {
+            continue;
+        }
+        for (finding, parts) in findings.iter_mut() {
+            if finding.confidence < Confidence::Certain && !parts.is_empty() && parts.iter().all(fits) {
+                finding.confidence = Confidence::Certain;
+                finding.evidence.push(format!("{} rose by {}, as many as died", moved.name, moved.delta));
+            }
+        }
+    }
+}
+
+/// What is known of a counter: nothing of one that tells of no loss.
+fn rows(moved: &Moved) -> Vec<&'static Known> {
+    let kind = of(&moved.scope);
+    COUNTERS.iter().filter(|known| Some(known.of) == kind && known.name == moved.name).collect()
+}
+
 /// A line for each counter of losses that moved.
 pub fn lines(context: &Context, parts: &[Part], findings: &[Finding]) -> Vec<CounterLine> {
     let mut lines: Vec<CounterLine> =
@@ -226,9 +255,7 @@ pub fn lines(context: &Context, parts: &[Part], findings: &[Finding]) -> Vec<Cou
 }
 
 fn line(moved: &Moved, context: &Context, parts: &[Part]) -> Option<CounterLine> {
-    let kind = of(&moved.scope)?;
-    let rows: Vec<&Known> =
-        COUNTERS.iter().filter(|known| known.of == kind && known.name == moved.name).collect();
+    let rows = rows(moved);
     let first = rows.first()?;
     let mut explained = 0;
     let mut noise = 0;
@@ -304,7 +331,7 @@ fn rules(findings: &[Finding]) -> impl Iterator<Item = CounterLine> {
 /// How much a counter of a protocol moved in a namespace.
 pub fn moved(context: &Context, netns: u32, name: &str) -> u64 {
     let own = context.moved.iter().filter(|moved| {
-        moved.netns == Some(netns) && moved.name == name && matches!(moved.scope, Scope::Snmp)
+        moved.netns == Some(netns) && moved.name == name && matches!(moved.scope, Scope::Snmp | Scope::Xfrm)
     });
     own.map(|moved| moved.delta).sum()
 }

@@ -4,6 +4,7 @@
 //! numbers of all of them.
 
 mod bpf;
+mod counted;
 mod device;
 mod memory;
 mod mtu;
@@ -17,6 +18,7 @@ mod told;
 mod tunnel;
 mod xfrm;
 
+pub(super) use counted::recount;
 pub(super) use netfilter::frees_in_nft;
 pub(super) use socket::{process, socket_name};
 

@@ -4,6 +4,7 @@ use lossdrop_common::{DropKey, Shape, facts::PacketFacts};
 
 use super::*;
 use crate::{
+    decode::untold,
     knowledge::Confidence::{Certain, Likely, Possible},
     testing::{self, facts, ipv4},
 };
@@ -62,7 +63,12 @@ fn a_frame_over_the_peer_s_limit_dies_of_its_size_and_not_one_byte_earlier() {
 
 #[test]
 fn an_aggregate_is_no_frame_that_is_too_long() {
-    is(&refined(&kinds::MTU_VETH_PEER, &packet(9000, 9014), &facts()), &kinds::MTU_VETH_PEER, Possible);
+    let unknown = Facts { present: single().present | untold::SEGMENTS, ..single() };
+    for maybe in [facts(), unknown] {
+        let verdict = refined(&kinds::MTU_VETH_PEER, &packet(9000, 9014), &maybe);
+        is(&verdict, &kinds::MTU_VETH_PEER, Possible);
+        assert!(verdict.evidence.is_empty(), "{verdict:?}");
+    }
     is(&refined(&kinds::MTU_BRIDGE_PORT, &packet(9000, 9014), &facts()), &kinds::MTU_BRIDGE_PORT, Likely);
 }
 
@@ -119,7 +125,7 @@ fn what_leaves_is_measured_by_its_route_else_by_its_device() {
     is(&verdict, kind, Certain);
     assert_eq!(verdict.evidence, ["1401 bytes > MTU 1400"]);
     is(&refined(kind, &packet(1400, 1400), &single()), kind, Likely);
-    let no_route = Facts { present: !Facts::ROUTE, ..single() };
+    let no_route = Facts { present: single().present & !Facts::ROUTE, ..single() };
     is(&refined(kind, &packet(1401, 1401), &no_route), kind, Likely);
     is(&refined(kind, &packet(1501, 1501), &no_route), kind, Certain);
     let mut by_device = single();

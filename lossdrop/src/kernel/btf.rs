@@ -1,17 +1,36 @@
 //! What the running kernel's BTF says: offsets of structure members, values of enums, arguments of tracepoints.
 
-use std::{collections::BTreeMap, io::Write as _, path::Path};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs::File,
+    io::{Read as _, Write as _},
+    path::Path,
+    rc::Rc,
+};
 
-use btf_rs::{Backend, Btf, BtfType, Type};
+use btf_rs::{Backend, Btf, BtfType, Struct, Type};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use object::{Object as _, ObjectSection as _, elf, read::ReadCache};
 
-use crate::error::{Error, Result};
+/// No kernel's BTF is larger, in bytes; a device has no end.
+const LARGEST: u64 = 256 << 20;
 
 /// The BTF of a kernel, or of a module together with its kernel.
 #[derive(Debug)]
 pub struct KernelBtf(Inner);
 
-struct Inner(Btf);
+struct Inner {
+    btf: Btf,
+    /// Those that were looked for: each costs a walk over all types.
+    structures: RefCell<BTreeMap<String, Option<Rc<Struct>>>>,
+}
+
+impl Inner {
+    fn new(btf: Btf) -> Self {
+        Self { btf, structures: RefCell::default() }
+    }
+}
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -34,26 +53,42 @@ impl MemberAt {
 }
 
 impl KernelBtf {
-    /// Reads the BTF of the running kernel, usually `/sys/kernel/btf/vmlinux`.
-    pub fn open(path: &Path) -> Result<Self> {
-        let fail = |why: String| Error::Btf { path: path.to_owned(), why };
-        let bytes = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    /// Reads raw BTF, as in `/sys/kernel/btf/vmlinux`, or the section `.BTF` of an ELF file. The error says what is wrong
+    /// with the file.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        if std::fs::metadata(path).map_err(|error| error.to_string())?.is_dir() {
+            return Err("it is a directory".to_owned());
+        }
+        let mut file = File::open(path).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        (&mut file).take(4).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        if bytes == elf::ELFMAG {
+            return Self::parse(&elf_section(file)?);
+        }
+        has_magic(&bytes)?;
+        file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        Self::parse(&bytes)
+    }
+
+    /// Raw BTF.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        has_magic(bytes)?;
         // A mapping is the cheap way to look a few types up among 150,000, but the files in /sys can be mapped only
         // since 6.16: a copy in memory always can.
-        let fd = memfd_create("btf", MFdFlags::MFD_CLOEXEC).map_err(|errno| fail(errno.to_string()))?;
-        let mut copy = std::fs::File::from(fd);
-        copy.write_all(&bytes).map_err(|error| fail(error.to_string()))?;
+        let fd = memfd_create("btf", MFdFlags::MFD_CLOEXEC).map_err(|errno| errno.to_string())?;
+        let mut copy = File::from(fd);
+        copy.write_all(bytes).map_err(|error| error.to_string())?;
         let copy_path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&copy));
         Btf::from_file_with_backend(copy_path, Backend::Mmap)
-            .map(|btf| Self(Inner(btf)))
-            .map_err(|error| fail(error.to_string()))
+            .map(|btf| Self(Inner::new(btf)))
+            .map_err(|error| error.to_string())
     }
 
     /// Reads the BTF of a module of this kernel.
-    pub fn open_module(&self, path: &Path) -> Result<Self> {
-        Btf::from_split_file(path, &self.0.0)
-            .map(|btf| Self(Inner(btf)))
-            .map_err(|error| Error::Btf { path: path.to_owned(), why: error.to_string() })
+    pub fn open_module(&self, path: &Path) -> Result<Self, String> {
+        Btf::from_split_file(path, &self.0.btf)
+            .map(|btf| Self(Inner::new(btf)))
+            .map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// Where a member lies; `path` may lead through nested structures (`ns.inum`) and anonymous ones are looked
@@ -66,7 +101,7 @@ impl KernelBtf {
             let (offset, member) = self.find(&at, part)?;
             bit += offset;
             if parts.peek().is_some() {
-                at = self.resolve_structure(member)?;
+                at = Rc::new(self.resolve_structure(member)?);
             }
         }
         Some(MemberAt { bit })
@@ -77,18 +112,24 @@ impl KernelBtf {
         u32::try_from(self.structure(structure)?.size()).ok()
     }
 
-    fn structure(&self, name: &str) -> Option<btf_rs::Struct> {
-        self.0.0.resolve_types_by_name(name).ok()?.into_iter().find_map(|found| match found {
-            Type::Struct(found) => Some(found),
+    fn structure(&self, name: &str) -> Option<Rc<Struct>> {
+        if let Some(known) = self.0.structures.borrow().get(name) {
+            return known.clone();
+        }
+        let types = self.0.btf.resolve_types_by_name(name).unwrap_or_default();
+        let found = types.into_iter().find_map(|found| match found {
+            Type::Struct(found) => Some(Rc::new(found)),
             _ => None,
-        })
+        });
+        self.0.structures.borrow_mut().insert(name.to_owned(), found.clone());
+        found
     }
 
     /// The member's offset in bits and its type.
-    fn find(&self, structure: &btf_rs::Struct, name: &str) -> Option<(u32, Type)> {
+    fn find(&self, structure: &Struct, name: &str) -> Option<(u32, Type)> {
         structure.members.iter().find_map(|member| {
-            let kind = self.0.0.resolve_chained_type(member).ok()?;
-            let own_name = self.0.0.resolve_name(member).unwrap_or_default();
+            let kind = self.0.btf.resolve_chained_type(member).ok()?;
+            let own_name = self.0.btf.resolve_name(member).unwrap_or_default();
             if own_name == name {
                 return Some((member.bit_offset(), kind));
             }
@@ -103,12 +144,12 @@ impl KernelBtf {
     }
 
     /// The structure behind qualifiers and typedefs.
-    fn resolve_structure(&self, mut kind: Type) -> Option<btf_rs::Struct> {
+    fn resolve_structure(&self, mut kind: Type) -> Option<Struct> {
         loop {
             match kind {
                 Type::Struct(found) | Type::Union(found) => return Some(found),
                 Type::Typedef(_) | Type::Const(_) | Type::Volatile(_) | Type::TypeTag(_) => {
-                    kind = self.0.0.resolve_chained_type(kind.as_btf_type()?).ok()?;
+                    kind = self.0.btf.resolve_chained_type(kind.as_btf_type()?).ok()?;
                 }
                 _ => return None,
             }
@@ -118,16 +159,16 @@ impl KernelBtf {
     /// The names of an enum's values; empty where this kernel lacks the enum.
     pub fn enumeration(&self, name: &str) -> BTreeMap<u32, String> {
         let mut values = BTreeMap::new();
-        for found in self.0.0.resolve_types_by_name(name).unwrap_or_default() {
+        for found in self.0.btf.resolve_types_by_name(name).unwrap_or_default() {
             match found {
                 Type::Enum(found) => values.extend(
                     found
                         .members
                         .iter()
-                        .filter_map(|member| Some((member.val(), self.0.0.resolve_name(member).ok()?))),
+                        .filter_map(|member| Some((member.val(), self.0.btf.resolve_name(member).ok()?))),
                 ),
                 Type::Enum64(found) => values.extend(found.members.iter().filter_map(|member| {
-                    Some((u32::try_from(member.val()).ok()?, self.0.0.resolve_name(member).ok()?))
+                    Some((u32::try_from(member.val()).ok()?, self.0.btf.resolve_name(member).ok()?))
                 })),
                 _ => {}
             }
@@ -138,10 +179,10 @@ impl KernelBtf {
     /// How many arguments a tracepoint has, by the prototype `btf_trace_NAME` (`include/trace/bpf_probe.h`), whose
     /// first parameter is the kernel's own.
     pub fn tracepoint_args(&self, name: &str) -> Option<u32> {
-        let found = self.0.0.resolve_types_by_name(&format!("btf_trace_{name}")).ok()?;
+        let found = self.0.btf.resolve_types_by_name(&format!("btf_trace_{name}")).ok()?;
         found.into_iter().find_map(|found| {
             let Type::Typedef(typedef) = found else { return None };
-            self.0.0.chained_type_iter(&typedef as &dyn BtfType).find_map(|link| match link {
+            self.0.btf.chained_type_iter(&typedef as &dyn BtfType).find_map(|link| match link {
                 Type::FuncProto(prototype) => u32::try_from(prototype.parameters.len()).ok()?.checked_sub(1),
                 _ => None,
             })
@@ -150,7 +191,7 @@ impl KernelBtf {
 
     /// The id of a function whose first parameter has this name.
     pub fn function(&self, name: &str, first_parameter: &str) -> Option<u32> {
-        let btf = &self.0.0;
+        let btf = &self.0.btf;
         btf.resolve_ids_by_name(name).ok()?.into_iter().find(|id| {
             let Ok(Type::Func(function)) = btf.resolve_type_by_id(*id) else { return false };
             match btf.resolve_chained_type(&function) {
@@ -166,10 +207,30 @@ impl KernelBtf {
     /// Whether the kernel has a function of this name with BTF.
     pub fn has_function(&self, name: &str) -> bool {
         self.0
-            .0
+            .btf
             .resolve_types_by_name(name)
             .is_ok_and(|found| found.iter().any(|found| matches!(found, Type::Func(_))))
     }
+}
+
+fn has_magic(bytes: &[u8]) -> Result<(), String> {
+    match bytes.first_chunk() {
+        Some([0x9f, 0xeb]) => Ok(()),
+        Some([0xeb, 0x9f]) => Err("it is big-endian".to_owned()),
+        _ => Err("it is neither raw BTF nor an ELF file; archives must be unpacked".to_owned()),
+    }
+}
+
+/// A kernel with debug information is large: only what is needed of it is read.
+fn elf_section(file: File) -> Result<Vec<u8>, String> {
+    let file = ReadCache::new(file);
+    let object = object::File::parse(&file).map_err(|error| format!("it is a broken ELF file: {error}"))?;
+    if !object.is_little_endian() {
+        return Err("it is big-endian".to_owned());
+    }
+    let section = object.section_by_name(".BTF").ok_or("it is an ELF file without a section .BTF")?;
+    let bytes = section.data().map_err(|error| format!("its section .BTF can't be read: {error}"))?;
+    Ok(bytes.to_vec())
 }
 
 #[cfg(test)]
@@ -205,9 +266,8 @@ mod tests {
     #[track_caller]
     fn assert_refused(name: &str, contents: &[u8]) {
         let file = Scratch::new(name, contents);
-        let error = KernelBtf::open(&file.0).expect_err(name).to_string();
-        assert!(error.contains(name) && error.contains("CONFIG_DEBUG_INFO_BTF=y"), "{error}");
-        assert!(!error.contains('\n'), "{error}");
+        let error = KernelBtf::open(&file.0).expect_err(name);
+        assert!(!error.is_empty() && !error.contains('\n'), "{error}");
     }
 
     #[test]
@@ -281,9 +341,11 @@ mod tests {
 
     #[test]
     fn what_is_no_btf_is_refused_in_one_sentence() {
-        let error = KernelBtf::open(Path::new("/no/such/btf")).expect_err("no such file").to_string();
-        assert!(error.contains("/no/such/btf: No such file"), "{error}");
-        assert!(KernelBtf::open(Path::new("/")).is_err());
+        let error = KernelBtf::open(Path::new("/no/such/btf")).expect_err("no such file");
+        assert!(error.contains("No such file"), "{error}");
+        for path in ["/", "/dev/null", "/proc/self/exe"] {
+            assert!(KernelBtf::open(Path::new(path)).is_err(), "{path}");
+        }
         assert_refused("empty.btf", b"");
         assert_refused("text.btf", b"this is no BTF at all, but a text that is longer than its header");
         assert_refused("zeroes.btf", &[0; 4096]);

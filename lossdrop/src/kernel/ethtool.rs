@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::c_char,
     io,
     mem::size_of,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
@@ -70,10 +71,11 @@ fn pairs(names: &[u32], numbers: &[u32]) -> BTreeMap<String, u64> {
 
 /// Has the kernel fill in `message`, which begins with a command and tells its own length.
 fn request(socket: BorrowedFd<'_>, device: &str, message: &mut [u32]) -> io::Result<()> {
-    let mut name = [0; libc::IFNAMSIZ];
+    let mut name: [c_char; libc::IFNAMSIZ] = [0; _];
     // One byte stays 0.
     for (to, from) in name[..libc::IFNAMSIZ - 1].iter_mut().zip(device.bytes()) {
-        *to = from.cast_signed();
+        // Signed or not, as the machine has it.
+        *to = c_char::from_ne_bytes([from]);
     }
     let mut request = libc::ifreq {
         ifr_name: name,

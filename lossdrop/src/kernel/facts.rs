@@ -2,25 +2,44 @@
 
 use std::path::{Path, PathBuf};
 
-use lossdrop_common::{FactOffsets, Offsets};
+use lossdrop_common::{FactOffsets, FilterKinds, Offsets};
 
 use super::{
-    btf::KernelBtf,
     fact_offsets,
-    offsets::{self, Missing},
+    fields::{Missing, differing},
+    load::TRACEPOINT,
+    offsets,
     probes::{self, Target},
     reasons::Reasons,
+    sys,
+    types::Types,
 };
-use crate::error::{Error, Result};
+use crate::{
+    decode::Layout,
+    error::{Error, Result},
+};
 
-/// Where kernels keep their BTF.
-pub const BTF_DIR: &str = "/sys/kernel/btf";
+const HEADERS: &[&str] = &["sk_buff.head", "sk_buff.tail", "sk_buff.network_header", "sk_buff.protocol"];
+/// The fields that each kind of filter looks at, and how the user calls it.
+const FILTERED_BY: [(FilterKinds, &str, &[&str]); 9] = [
+    (FilterKinds::NETNS, "--netns", &["net_device.nd_net.net", "net.ns.inum"]),
+    (FilterKinds::IFACE, "--iface", &["net_device.name", "net_device._tx", "netdev_queue.dev"]),
+    (FilterKinds::PROTO, "--proto", HEADERS),
+    (FilterKinds::PORT, "--port", HEADERS),
+    (FilterKinds::SPORT, "--sport", HEADERS),
+    (FilterKinds::DPORT, "--dport", HEADERS),
+    (FilterKinds::HOST, "--host", HEADERS),
+    (FilterKinds::SRC, "--src", HEADERS),
+    (FilterKinds::DST, "--dst", HEADERS),
+];
 
 #[derive(Clone, Debug)]
 pub struct KernelFacts {
     /// As `uname -r` says.
     pub release: String,
     pub btf_path: PathBuf,
+    /// What the given BTF says otherwise than the kernel itself, in a sentence.
+    pub contradiction: Option<String>,
     /// Arguments of the tracepoint `skb:kfree_skb`.
     pub args: u32,
     pub offsets: Offsets,
@@ -34,32 +53,44 @@ pub struct KernelFacts {
 }
 
 impl KernelFacts {
-    /// Asks the running kernel.
-    pub fn gather() -> Result<Self> {
-        let btf_path = Path::new(BTF_DIR).join("vmlinux");
-        let btf = KernelBtf::open(&btf_path)?;
-        let (offsets, missing) = offsets::resolve(&btf);
+    /// Asks the running kernel, or the file that has its BTF.
+    pub fn gather(btf: Option<&Path>) -> Result<Self> {
+        let types = Types::gather(btf)?;
+        let args = tracepoint_args(&types)?;
+        let (offsets, missing) = offsets::resolve(&types);
         if missing.iter().any(|missing| missing.field == offsets::REQUIRED) {
-            return Err(Error::Btf { path: btf_path, why: format!("no {} in it", offsets::REQUIRED) });
+            return Err(types.error(format!("no {} in it", offsets::REQUIRED)));
         }
-        let args = btf.tracepoint_args("kfree_skb").ok_or_else(|| Error::Btf {
-            path: btf_path.clone(),
-            why: "no tracepoint skb:kfree_skb in it".to_owned(),
-        })?;
-        let (fact_offsets, missing_facts) = fact_offsets::resolve(&btf, Path::new(BTF_DIR));
-        let probes = probes::find(&btf, Path::new(BTF_DIR));
-        let reasons = Reasons::gather(&btf, Path::new(BTF_DIR));
+        let (fact_offsets, missing_facts) = fact_offsets::resolve(&types);
+        let reasons = Reasons::gather(&types);
         Ok(Self {
             release: release(),
-            btf_path,
+            contradiction: contradiction(&types, &reasons),
             args,
             offsets,
             missing,
             fact_offsets,
             missing_facts,
             reasons,
-            probes,
+            probes: probes::find(&types),
+            btf_path: types.path,
         })
+    }
+
+    /// Without a field that a filter looks at, no packet could pass it.
+    pub fn can_filter(&self, kinds: FilterKinds) -> Result<()> {
+        let lacks = |fields: &[&str]| self.missing.iter().find(|missing| fields.contains(&&*missing.field));
+        let useless = FILTERED_BY.iter().filter(|(kind, ..)| kinds.has(*kind));
+        match useless.filter_map(|(_, option, fields)| Some((*option, lacks(fields)?))).next() {
+            Some((option, missing)) => Err(Error::Filter { option, field: missing.field.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Where the variable parts of an event lie, and which of its facts are none on this kernel.
+    pub fn layout(&self, options: &super::Options) -> Layout {
+        let missing = self.missing.iter().chain(&self.missing_facts);
+        Layout { untold: missing.fold(0, |all, missing| all | missing.lost.untold), ..options.layout() }
     }
 
     /// The tracepoint tells the reason.
@@ -73,8 +104,65 @@ impl KernelFacts {
     }
 }
 
+/// A trial tells the running kernel's number; a file that has another one is another kernel's.
+fn tracepoint_args(types: &Types) -> Result<u32> {
+    let args = types
+        .btf
+        .tracepoint_args(TRACEPOINT)
+        .ok_or_else(|| types.error(format!("no tracepoint skb:{TRACEPOINT} in it")))?;
+    match sys::tracepoint_args(TRACEPOINT) {
+        Some(own) if types.is_given && own != args => Err(types.error(format!(
+            "it is another kernel's, whose tracepoint skb:{TRACEPOINT} has {args} arguments; this kernel's has {own}"
+        ))),
+        _ => Ok(args),
+    }
+}
+
+/// The kernel's own word against the file's, where it says anything.
+fn contradiction(types: &Types, reasons: &Reasons) -> Option<String> {
+    if !types.is_given {
+        return None;
+    }
+    let own = types.running();
+    let fields = own.as_ref().map_or_else(Vec::new, |own| {
+        let mut fields = differing(offsets::FIELDS, &types.btf, &own.btf);
+        fields.extend(differing(fact_offsets::FIELDS, &types.btf, &own.btf));
+        fields
+    });
+    let what = match fields.as_slice() {
+        [] => {
+            let own = own.as_ref().map_or_else(Reasons::traced, Reasons::gather);
+            let (number, theirs, ours) = reasons.contradiction(&own)?;
+            format!("calls reason {number} {theirs}, and the kernel {ours}")
+        }
+        [one] => format!("has {one} in another place than the kernel"),
+        [first, rest @ ..] => {
+            format!("has {first} and {} more fields in other places than the kernel", rest.len())
+        }
+    };
+    let way_out = if own.is_some() { ": do without --btf, the kernel tells its types itself" } else { "" };
+    Some(format!(
+        "{} {what}: it is another kernel's, and lossdrop is misled by it{way_out}",
+        types.path.display()
+    ))
+}
+
 /// As `uname -r` says.
 pub fn release() -> String {
     nix::sys::utsname::uname()
         .map_or_else(|_| "unknown".to_owned(), |uname| uname.release().to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::fields::Field;
+
+    #[test]
+    fn filters_look_at_fields_that_there_are() {
+        let known: Vec<String> = offsets::FIELDS.iter().map(Field::name).collect();
+        for field in FILTERED_BY.iter().flat_map(|(.., fields)| *fields) {
+            assert!(known.iter().any(|known| known == field), "{field}");
+        }
+    }
 }

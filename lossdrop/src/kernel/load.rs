@@ -22,11 +22,11 @@ use super::{
 };
 use crate::{
     decode::Layout,
-    error::{Error, Result},
+    error::{Error, Result, root_cause},
     filter::{KernelFilter, host_key},
 };
 
-const TRACEPOINT: &str = "kfree_skb";
+pub(super) const TRACEPOINT: &str = "kfree_skb";
 /// The programs in the object file, by their functions' names (`lossdrop-ebpf/src/probes/`).
 const TP_BTF: &str = "kfree_skb_btf";
 const RAW_TRACEPOINT: &str = "kfree_skb_raw";
@@ -93,26 +93,76 @@ pub struct Kernel {
     ebpf: Ebpf,
     link: Option<Link>,
     probes: Probes,
-    pub attach: Attach,
+    pub way: Way,
     pub counters: CounterMaps,
 }
 
+/// How the program is attached, and whether with the optional probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub attach: Attach,
+    pub probes: bool,
+}
+
+impl Way {
+    /// The best first. The probes need typed pointers: with plain addresses, the program that reads what they left is more
+    /// than some verifiers take.
+    pub const ALL: [Self; 3] = [
+        Self { attach: Attach::TpBtf, probes: true },
+        Self { attach: Attach::TpBtf, probes: false },
+        Self { attach: Attach::RawTracepoint, probes: false },
+    ];
+
+    /// In a word or two.
+    pub const fn name(self) -> &'static str {
+        match (self.attach, self.probes) {
+            (Attach::TpBtf, true) => "tp_btf with probes",
+            (Attach::TpBtf, false) => "tp_btf",
+            (Attach::RawTracepoint, _) => "raw_tracepoint",
+        }
+    }
+}
+
 impl Kernel {
-    /// Loads and attaches. The counters start at 0, and every drop from now on is seen.
+    /// Loads and attaches in the best way that the kernel takes. The counters start at 0, and every drop from now on is seen.
     pub fn start(facts: &KernelFacts, options: &Options) -> Result<(Self, Ring)> {
-        let (mut ebpf, attach, with_probes) = load_best(facts, options)?;
+        facts.can_filter(options.filter.kinds())?;
+        let probes = options.probes && allows_probes();
+        let mut refused = Error::Bytecode { missing: TP_BTF };
+        for way in Way::ALL {
+            if options.attach.is_some_and(|wanted| wanted != way.attach) || (way.probes && !probes) {
+                continue;
+            }
+            match Self::start_by(way, facts, options) {
+                Ok(started) => return Ok(started),
+                Err(error) => {
+                    info!("{} is refused: {}", way.name(), error.why());
+                    refused = error;
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    /// As [`start`](Self::start), in this way and no other.
+    pub fn start_by(way: Way, facts: &KernelFacts, options: &Options) -> Result<(Self, Ring)> {
+        let options = &Options { probes: way.probes, ..options.clone() };
+        let mut ebpf = load(facts, options, way.attach)?;
         let counters = CounterMaps::new(&ebpf, options.keys)?;
         let ring = Ring::new(&mut ebpf)?;
         fill_filters(&mut ebpf, &options.filter)?;
-        let probes = if with_probes { Probes::attach(&ebpf, &facts.probes)? } else { Probes::default() };
+        let probes = if way.probes { Probes::attach(&ebpf, &facts.probes)? } else { Probes::default() };
         for Outcome { function, refused } in &probes.outcomes {
             if let Some(why) = refused {
                 info!("no probe on {function}: {why}");
             }
         }
-        let link = attach_program(&mut ebpf, attach)?;
-        debug!("attached to {TRACEPOINT} by {attach:?}");
-        Ok((Self { ebpf, link: Some(link), probes, attach, counters }, ring))
+        let link = attach_program(&mut ebpf, way.attach)?;
+        let kernel = Self { ebpf, link: Some(link), probes, way, counters };
+        if let Some(instructions) = kernel.verified_instructions() {
+            info!("attached; {instructions} instructions verified");
+        }
+        Ok((kernel, ring))
     }
 
     /// The loaded object, from which aya-log takes the kernel side's log.
@@ -120,12 +170,27 @@ impl Kernel {
         &mut self.ebpf
     }
 
-    /// How it is attached, in a word.
-    pub const fn how(&self) -> &'static str {
-        match self.attach {
-            Attach::TpBtf => "tp_btf",
-            Attach::RawTracepoint => "raw_tracepoint",
-        }
+    /// How many instructions the verifier looked at, of the million that it allows; `None` where the kernel does not tell
+    /// (before 5.16).
+    pub fn verified_instructions(&self) -> Option<u32> {
+        let info = match self.program()? {
+            Program::BtfTracePoint(program) => program.info(),
+            Program::RawTracePoint(program) => program.info(),
+            _ => return None,
+        };
+        info.ok()?.verified_instruction_count()
+    }
+
+    /// What became of each optional probe.
+    pub fn probes(&self) -> &[Outcome] {
+        &self.probes.outcomes
+    }
+
+    fn program(&self) -> Option<&Program> {
+        self.ebpf.program(match self.way.attach {
+            Attach::TpBtf => TP_BTF,
+            Attach::RawTracepoint => RAW_TRACEPOINT,
+        })
     }
 
     /// Takes the program off and waits until no CPU runs it any more: from then on the counters are final.
@@ -137,34 +202,8 @@ impl Kernel {
 
     /// Drops that the kernel did not call the program for, since they came while it was running on the same CPU.
     pub fn missed(&self) -> u64 {
-        let program = match self.attach {
-            Attach::TpBtf => self.ebpf.program(TP_BTF),
-            Attach::RawTracepoint => self.ebpf.program(RAW_TRACEPOINT),
-        };
-        program.and_then(|program| program.fd().ok()).map_or(0, |fd| sys::recursion_misses(fd.as_fd()))
+        self.program().and_then(|program| program.fd().ok()).map_or(0, |fd| sys::recursion_misses(fd.as_fd()))
     }
-}
-
-/// The best way that the kernel takes: how it is attached, and whether with the optional probes. These need typed pointers:
-/// with plain addresses, the program that reads what they left is more than some verifiers take.
-fn load_best(facts: &KernelFacts, options: &Options) -> Result<(Ebpf, Attach, bool)> {
-    let probes = options.probes && allows_probes();
-    let ways = [(Attach::TpBtf, true), (Attach::TpBtf, false), (Attach::RawTracepoint, false)];
-    let mut refused = Error::Bytecode { missing: TP_BTF };
-    for (attach, with_probes) in ways {
-        if options.attach.is_some_and(|wanted| wanted != attach) || (with_probes && !probes) {
-            continue;
-        }
-        let options = Options { probes: with_probes, ..options.clone() };
-        match load(facts, &options, attach) {
-            Ok(ebpf) => return Ok((ebpf, attach, with_probes)),
-            Err(error) => {
-                info!("{attach:?} is refused (optional probes: {with_probes}): {error}");
-                refused = error;
-            }
-        }
-    }
-    Err(refused)
 }
 
 fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> {
@@ -205,11 +244,7 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
         .map_max_entries("FILTER_HOSTS", entries(filter.hosts.len()))
         .load(BYTECODE)?;
     let loaded = match attach {
-        Attach::TpBtf => {
-            let btf = Btf::from_sys_fs()
-                .map_err(|error| Error::Btf { path: facts.btf_path.clone(), why: error.to_string() })?;
-            program::<BtfTracePoint>(&mut ebpf, TP_BTF)?.load(TRACEPOINT, &btf)
-        }
+        Attach::TpBtf => program::<BtfTracePoint>(&mut ebpf, TP_BTF)?.load(TRACEPOINT, &own_btf()?),
         Attach::RawTracepoint => program::<RawTracePoint>(&mut ebpf, RAW_TRACEPOINT)?.load(),
     };
     if let Err(ProgramError::LoadError { verifier_log, .. }) = &loaded {
@@ -217,6 +252,11 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
     }
     loaded?;
     Ok(ebpf)
+}
+
+/// The kernel judges typed pointers by its own BTF, whatever file was given.
+fn own_btf() -> Result<Btf> {
+    Btf::from_sys_fs().map_err(|error| Error::OwnBtf { why: root_cause(&error) })
 }
 
 fn attach_program(ebpf: &mut Ebpf, attach: Attach) -> Result<Link> {
@@ -289,6 +329,7 @@ impl Options {
             facts: self.facts,
             stack_bytes: self.stack_bytes() as usize,
             snaplen: self.snaplen.min(MAX_SNAPLEN).next_multiple_of(8) as usize,
+            untold: 0,
         }
     }
 
@@ -302,36 +343,15 @@ pub fn has_ring_buffer() -> bool {
     aya::sys::is_map_supported(MapType::RingBuf).unwrap_or(true)
 }
 
-/// Attaches and detaches; returns how many instructions the verifier looked at, 0 where the kernel does not tell.
-pub fn attach_for_a_moment(facts: &KernelFacts, options: &Options) -> Result<u32> {
-    let attach = options.attach.unwrap_or(Attach::TpBtf);
-    let mut ebpf = load(facts, options, attach)?;
-    let _link = attach_program(&mut ebpf, attach)?;
-    let info = match attach {
-        Attach::TpBtf => program::<BtfTracePoint>(&mut ebpf, TP_BTF)?.info(),
-        Attach::RawTracepoint => program::<RawTracePoint>(&mut ebpf, RAW_TRACEPOINT)?.info(),
-    };
-    Ok(info.ok().and_then(|info| info.verified_instruction_count()).unwrap_or(0))
-}
-
-/// Attaches the optional probes for a moment.
-pub fn try_probes(facts: &KernelFacts) -> Result<Vec<Outcome>> {
-    let options = Options { facts: true, keys: 1, ring_bytes: 4096, ..Options::default() };
-    // Any way to attach will do: the probes need the maps alone.
-    let ebpf = load(facts, &options, Attach::RawTracepoint)?;
-    Ok(Probes::attach(&ebpf, &facts.probes)?.outcomes)
-}
-
 /// Where the kernel allows none, the program is loaded without what only they need.
 fn allows_probes() -> bool {
-    try_fentry().inspect_err(|error| info!("no probes here: {error}")).is_ok()
+    try_fentry().inspect_err(|error| info!("no probes here: {}", error.why())).is_ok()
 }
 
 /// Loads an empty `fentry` program, which some kernels refuse.
 pub fn try_fentry() -> Result<()> {
     let mut ebpf = EbpfLoader::new().btf(None).load(BYTECODE)?;
-    let btf = Btf::from_sys_fs().map_err(ProgramError::from)?;
-    Ok(program::<FEntry>(&mut ebpf, FENTRY)?.load(FENTRY_FUNCTION, &btf)?)
+    Ok(program::<FEntry>(&mut ebpf, FENTRY)?.load(FENTRY_FUNCTION, &own_btf()?)?)
 }
 
 #[cfg(test)]

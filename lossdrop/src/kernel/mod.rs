@@ -5,6 +5,7 @@ pub mod counters;
 pub mod ethtool;
 pub mod fact_offsets;
 pub mod facts;
+pub mod fields;
 pub mod load;
 pub mod offsets;
 pub mod probes;
@@ -12,6 +13,7 @@ pub mod programs;
 pub mod reasons;
 pub mod ring;
 pub mod sys;
+pub mod types;
 
 pub use facts::KernelFacts;
 pub use load::{Kernel, Options};

@@ -4,14 +4,13 @@
 use std::{
     collections::HashSet,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
-    path::Path,
 };
 
 use aya::{Ebpf, maps::Map};
 use aya_obj::{Object, generated::bpf_attach_type};
 use log::debug;
 
-use super::{btf::KernelBtf, load::BYTECODE, sys};
+use super::{load::BYTECODE, sys, types::Types};
 use crate::error::{Error, Result};
 
 /// A program of the object file, and what it is attached to.
@@ -55,13 +54,15 @@ pub struct Target {
     in_module: bool,
 }
 
-/// Finds the functions. Those of a module that is not loaded are not there, and nothing is lost with them.
-pub fn find(btf: &KernelBtf, directory: &Path) -> Vec<Target> {
+/// Finds the functions by the kernel's own BTF, for their ids hold in no other. Those of a module that is not loaded are not
+/// there, and nothing is lost with them.
+pub fn find(types: &Types) -> Vec<Target> {
+    let Some(btf) = &types.own else { return Vec::new() };
     let find = |(probe, Probe { function, module, first_parameter, .. }): (usize, &Probe)| {
         if let Some(btf_id) = btf.function(function, first_parameter) {
             return Some(Target { probe, btf_id, in_module: false });
         }
-        let module = btf.open_module(&directory.join(module)).ok()?;
+        let module = types.module(module)?;
         Some(Target { probe, btf_id: module.function(function, first_parameter)?, in_module: true })
     };
     PROBES.iter().enumerate().filter_map(find).collect()
@@ -96,12 +97,22 @@ impl Probes {
                 }
                 Err(error) => {
                     debug!("no probe on {}: {error}", probe.function);
-                    Some(error.to_string())
+                    Some(refusal(&error))
                 }
             };
             probes.outcomes.push(Outcome { function: probe.function, refused });
         }
         Ok(probes)
+    }
+}
+
+fn refusal(error: &std::io::Error) -> String {
+    /// The kernel's own "not supported" (`include/linux/errno.h`), which no C library has words for. It is what arm64 says
+    /// before it has `DYNAMIC_FTRACE_WITH_DIRECT_CALLS`.
+    const ENOTSUPP: i32 = 524;
+    match error.raw_os_error() {
+        Some(ENOTSUPP) => "this kernel can load such a probe, but not attach it".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -144,4 +155,21 @@ fn attach(object: &Object, probe: &Probe, target: &Target) -> std::io::Result<Ow
         module.as_ref().map(|module| module.as_fd()),
     )?;
     sys::attach_tracing(loaded.as_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_words_even_where_the_c_library_has_none() {
+        assert_eq!(
+            refusal(&Error::from_raw_os_error(524)),
+            "this kernel can load such a probe, but not attach it"
+        );
+        let denied = Error::from_raw_os_error(libc::EPERM);
+        assert_eq!(refusal(&denied), denied.to_string());
+    }
 }

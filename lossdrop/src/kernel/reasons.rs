@@ -1,11 +1,9 @@
 //! The names of the running kernel's drop reasons. Their numbers differ from kernel to kernel, so they are taken from
 //! its BTF.
 
-use std::{borrow::Cow, collections::BTreeMap, path::Path};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use log::debug;
-
-use super::btf::KernelBtf;
+use super::types::Types;
 
 /// The upper half of a reason names the subsystem (`include/net/dropreason.h`).
 const SUBSYSTEM_SHIFT: u32 = 16;
@@ -20,6 +18,11 @@ const SUBSYSTEM_ENUMS: [(&str, &str); 3] = [
 /// Enumerators that are no reasons of a drop.
 const NO_REASONS: [&str; 3] = ["MAX", "SUBSYS_MASK", "NUM"];
 
+const TRACED: [&str; 2] = [
+    "/sys/kernel/tracing/events/skb/kfree_skb/format",
+    "/sys/kernel/debug/tracing/events/skb/kfree_skb/format",
+];
+
 /// Names by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reasons {
@@ -29,7 +32,8 @@ pub struct Reasons {
 
 impl Reasons {
     /// Reads the core reasons and those of every subsystem that the kernel or a loaded module has.
-    pub fn gather(btf: &KernelBtf, modules: &Path) -> Self {
+    pub fn gather(types: &Types) -> Self {
+        let btf = &types.btf;
         let mut names: BTreeMap<u32, String> = btf
             .enumeration("skb_drop_reason")
             .into_iter()
@@ -46,12 +50,10 @@ impl Reasons {
             .collect();
         for (module, name) in SUBSYSTEM_ENUMS {
             let mut values = btf.enumeration(name);
-            let path = modules.join(module);
-            if values.is_empty() && path.exists() {
-                match btf.open_module(&path) {
-                    Ok(btf) => values = btf.enumeration(name),
-                    Err(error) => debug!("{error}"),
-                }
+            if values.is_empty()
+                && let Some(btf) = types.module(module)
+            {
+                values = btf.enumeration(name);
             }
             // Values without a subsystem are the enum's markers.
             names.extend(
@@ -61,6 +63,15 @@ impl Reasons {
             );
         }
         Self { names, subsystems }
+    }
+
+    /// The core reasons, where the kernel lists them with its tracepoints: `{ 3, "NO_SOCKET" }`.
+    pub fn traced() -> Self {
+        let listed = TRACED.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        Self::from_names(listed.split('{').skip(1).filter_map(|rest| {
+            let (number, name) = rest.split_once('}')?.0.split_once(',')?;
+            Some((number.trim().parse().ok()?, name.trim().trim_matches('"').to_owned()))
+        }))
     }
 
     /// For tests and recordings: these names and no subsystems.
@@ -86,6 +97,14 @@ impl Reasons {
         };
         // As typed first: `SKB_CSUM` is the whole name of a reason.
         find(name).or_else(|| find(core_name(&name.to_ascii_uppercase())))
+    }
+
+    /// A number that has another name here, with both names.
+    pub fn contradiction<'a>(&'a self, other: &'a Self) -> Option<(u32, &'a str, &'a str)> {
+        self.iter().find_map(|(number, name)| {
+            let other = other.names.get(&number).filter(|other| *other != name)?;
+            Some((number, name, other.as_str()))
+        })
     }
 
     /// Every reason, by number.
@@ -161,8 +180,7 @@ mod tests {
 
     #[test]
     fn the_running_kernel_s_reasons_are_found_under_the_names_they_are_listed_by() {
-        let btf = KernelBtf::open(Path::new("/sys/kernel/btf/vmlinux")).expect("this kernel has BTF");
-        let reasons = Reasons::gather(&btf, Path::new("/sys/kernel/btf"));
+        let reasons = Reasons::gather(&Types::gather(None).expect("this kernel has BTF"));
         for (number, name) in reasons.iter() {
             assert!(!name.starts_with("SKB_DROP_REASON_") && !NO_REASONS.contains(&name), "{name}");
             assert_eq!(reasons.number(name), Some(number), "{name}");

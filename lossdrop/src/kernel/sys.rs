@@ -1,7 +1,7 @@
 //! System calls that no library offers.
 
 use std::{
-    ffi::CStr,
+    ffi::{CStr, CString},
     fs, io,
     mem::size_of,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
@@ -11,6 +11,10 @@ use aya_obj::generated::{
     bpf_attach_type, bpf_attr, bpf_btf_info, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type,
 };
 use log::debug;
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
 
 use crate::error::{Error, Result};
 
@@ -144,6 +148,34 @@ fn is_module_btf(fd: BorrowedFd<'_>, module: &str) -> bool {
         && CStr::from_bytes_until_nul(&name).is_ok_and(|name| name.to_bytes() == module.as_bytes())
 }
 
+/// How many arguments a tracepoint has, by trial: the kernel attaches no program that reads more (since 4.17). `None` where it
+/// attaches none at all.
+pub fn tracepoint_args(name: &str) -> Option<u32> {
+    /// `MAX_BPF_FUNC_ARGS` (`include/linux/bpf.h`).
+    const MOST: u32 = 12;
+    let name = CString::new(name).ok()?;
+    (1..=MOST).take_while(|args| takes_args(&name, *args)).last()
+}
+
+fn takes_args(tracepoint: &CStr, args: u32) -> bool {
+    // r0 = *(u64 *)(r1 + 8 * (args - 1)); r0 = 0; exit
+    let program = [0x1079 | (u64::from(args - 1) * 8) << 16, 0xb7, 0x95];
+    // SAFETY: plain data for which all zeroes are valid.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    // SAFETY: this command takes this part of the union.
+    let load = unsafe { &mut attr.__bindgen_anon_3 };
+    load.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
+    load.insns = program.as_ptr().addr() as u64;
+    load.insn_cnt = program.len() as u32;
+    load.license = c"GPL".as_ptr().addr() as u64;
+    let Ok(program) = bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr) else { return false };
+    // SAFETY: plain data for which all zeroes are valid.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    attr.raw_tracepoint.name = tracepoint.as_ptr().addr() as u64;
+    attr.raw_tracepoint.prog_fd = program.as_raw_fd().cast_unsigned();
+    bpf_fd(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr).is_ok()
+}
+
 /// Before 5.11, BPF maps count against the limit of locked memory; where it can't be lifted, they may still fit.
 pub fn lift_memlock_limit() {
     use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
@@ -171,8 +203,22 @@ pub fn is_network_namespace(file: BorrowedFd<'_>) -> bool {
     unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) == libc::CLONE_NEWNET }
 }
 
+const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+
+/// What the file would say if its file system were mounted, as it is in a mount namespace that ends with this thread.
+fn lockdown_unmounted() -> Option<String> {
+    let look = || {
+        unshare(CloneFlags::CLONE_NEWNS).ok()?;
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).ok()?;
+        mount(none, "/sys/kernel/security", Some("securityfs"), MsFlags::empty(), none).ok()?;
+        fs::read_to_string(LOCKDOWN).ok()
+    };
+    std::thread::spawn(look).join().ok()?
+}
+
 /// The kernel's lockdown mode; `None` where it has no lockdown, or does not show it.
 pub fn lockdown() -> Option<String> {
-    let modes = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
+    let modes = fs::read_to_string(LOCKDOWN).ok().or_else(lockdown_unmounted)?;
     modes.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|(mode, _)| mode.to_owned())
 }

@@ -212,9 +212,11 @@ mod tests {
                 noise(reason, symbol, tcp(&[Shape::RST]), Class::Housekeeping);
                 fault(reason, symbol, tcp(&[Shape::FIN, Shape::ACK, Shape::PAYLOAD]), Class::Tcp);
                 fault(reason, symbol, tcp(&[Shape::ACK]), Class::Tcp);
-                fault(reason, symbol, tcp(&[Shape::SYN, Shape::ACK]), Class::Tcp);
             }
         }
+        // Where there is a reason for it, a SYN-ACK without a socket has that one.
+        fault(UNSAID, "tcp_v4_rcv", tcp(&[Shape::SYN, Shape::ACK]), Class::Tcp);
+        noise(NO_REASONS, "tcp_v4_rcv", tcp(&[Shape::SYN, Shape::ACK]), Class::Housekeeping);
         // A lost SYN-ACK or a full accept queue makes a client repeat its SYN.
         fault(UNSAID, "tcp_v4_rcv", tcp(&[Shape::SYN]), Class::Tcp);
     }
@@ -328,8 +330,8 @@ mod tests {
             ("__udp_queue_rcv_skb", Class::Socket),
             ("neigh_invalidate", Class::Neighbour),
             ("__neigh_event_send", Class::Neighbour),
-            ("ip_forward", Class::Mtu),
-            ("ip6_forward", Class::Mtu),
+            ("ip_forward", Class::Routing),
+            ("ip6_forward", Class::Routing),
             ("ip_error", Class::Routing),
             ("kfree_skb_list", Class::Queue),
             ("enqueue_to_backlog", Class::Queue),
@@ -420,7 +422,7 @@ mod tests {
             (Some("IP_INADDRERRORS"), "ip_error", "routing/forwarding-off", Fault, Likely),
             (UNSAID, "__dev_forward_skb2", "mtu/veth-peer", Fault, Likely),
             (UNSAID, "neigh_invalidate", "neighbour/unreachable", Fault, Certain),
-            (NO_REASONS, "ip_forward", "mtu/forward", Fault, Possible),
+            (NO_REASONS, "ip_forward", "routing/refused", Fault, Possible),
             (Some("BRAND_NEW"), "neigh_invalidate", "neighbour/unreachable", Fault, Likely),
             (Some("BRAND_NEW"), "flush_backlog", "device/removed", Fault, Likely),
             (UNSAID, "somewhere", "unknown/unknown", Fault, Possible),

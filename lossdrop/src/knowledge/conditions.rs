@@ -42,7 +42,7 @@ pub(super) const CLOSING: Condition = Condition {
 };
 
 /// What nobody waits for when it finds no socket. A bare SYN is somebody knocking at a closed port.
-pub(super) const LATE: Condition = Condition {
+pub const LATE: Condition = Condition {
     text: "for TCP with RST, or without payload and not a bare SYN; for an ICMP echo reply",
     holds: |key| {
         let shape = key.shape();
@@ -69,7 +69,7 @@ pub(super) const SYN_ACK: Condition = Condition {
 pub(super) const WITHOUT_PAYLOAD: Condition =
     Condition { text: "for TCP without SYN and without payload", holds: without_payload };
 
-pub(super) const MULTICAST: Condition =
+pub const MULTICAST: Condition =
     Condition { text: "for a multicast destination", holds: |key| key.shape().contains(Shape::MULTICAST) };
 
 pub(super) const MULTICAST_ONLY: Condition = Condition {

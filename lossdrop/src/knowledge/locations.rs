@@ -4,8 +4,8 @@
 //! [`super`] names; a function that the compiler may inline is listed with its callers.
 
 use super::conditions::{
-    BARE_SYN, CLOSING, EMPTY, FOREIGN_VLAN, MULTICAST, MULTICAST_ONLY, NO_DEVICE, OTHER_PROTOCOL, TO_GROUP,
-    TO_OTHER_HOST, WITHOUT_PAYLOAD,
+    BARE_SYN, CLOSING, EMPTY, FOREIGN_VLAN, MULTICAST, MULTICAST_ONLY, NO_DEVICE, OTHER_PROTOCOL, SYN_ACK,
+    TO_GROUP, TO_OTHER_HOST, WITHOUT_PAYLOAD,
 };
 use super::reasons::{noise, severity};
 use super::{Condition, Confidence, Kind, Noise, Severity, kinds};
@@ -252,6 +252,9 @@ pub static LOCATIONS: &[Location] = locations! {
     (tcp_v4_rcv tcp_v6_rcv) without reasons if BARE_SYN:
         SOCKET_CLOSED_PORT,
         "no socket listens on the TCP port, or the SYN repeats one that is being answered";
+    (tcp_v4_rcv tcp_v6_rcv) without reasons if SYN_ACK:
+        HOUSEKEEPING_CLOSING (always),
+        "a SYN-ACK that no connection waits for: its SYN was a scan's, or the connection is gone";
     (tcp_v4_rcv tcp_v6_rcv) without reasons:
         TCP_STATE,
         "no connection fits, a backlog or accept queue is full, or a filter, policy or checksum refused it";
@@ -380,19 +383,16 @@ pub static LOCATIONS: &[Location] = locations! {
     (ip_forward ip6_forward) for IP_INHDR:
         ROUTING_TTL,
         "the TTL or hop limit ran out while forwarding: a routing loop, or a traceroute";
-    (ip_forward) without reasons:
-        MTU_FORWARD,
-        "not forwarded: over the next MTU, TTL run out, or refused by IPsec";
-    (ip6_forward) without reasons:
-        MTU_FORWARD,
-        "not forwarded: over the next MTU, hop limit run out, a source that must not be routed, or IPsec";
+    (ip_forward ip6_forward) without reasons:
+        ROUTING_REFUSED,
+        "not forwarded: over the next MTU, TTL or hop limit run out, forwarding is off (IPv6), or IPsec";
     (ip_forward ip6_forward):
         ROUTING_REFUSED is Possible,
         "not forwarded: an aggregate made by hardware (LRO), a strict source route, IPsec, or no memory";
     (__ip_queue_xmit ip_queue_xmit inet6_csk_xmit):
         ROUTING_NO_ROUTE,
         "there is no route for an outgoing segment";
-    (ip_protocol_deliver_rcu ip6_protocol_deliver_rcu):
+    (ip_protocol_deliver_rcu ip6_protocol_deliver_rcu ip_local_deliver_finish ip6_input_finish):
         SOCKET_PROTOCOL,
         "nothing on this host handles the IP protocol, or an IPsec policy refused the packet";
     (dst_discard dst_discard_out blackhole_netdev_xmit blackhole_neigh_output ip_rt_bug):
@@ -418,8 +418,8 @@ pub static LOCATIONS: &[Location] = locations! {
         NEIGHBOUR_UNREACHABLE is Certain,
         "the next hop does not answer ARP or neighbour discovery: it is down, or not on this network";
     (__neigh_event_send):
-        NEIGHBOUR_UNREACHABLE,
-        "the next hop's address is not known yet: it does not answer, or too many packets wait for it";
+        NEIGHBOUR_QUEUE_FULL,
+        "too many packets wait for the next hop's address, which is not known yet";
     (neigh_resolve_output neigh_connected_output):
         NEIGHBOUR_HEADER,
         "the link-layer header could not be built";
@@ -463,7 +463,7 @@ pub static LOCATIONS: &[Location] = locations! {
         "an IPv6 extension header is invalid or not accepted";
 
     // BPF.
-    (veth_xdp_rcv_skb do_xdp_generic netif_receive_generic_xdp bpf_prog_run_generic_xdp):
+    (veth_xdp_rcv_skb veth_poll do_xdp_generic netif_receive_generic_xdp bpf_prog_run_generic_xdp):
         BPF_XDP,
         "an XDP program dropped the packet, or failed on it";
     (generic_xdp_tx):

@@ -17,6 +17,7 @@ mod subsystems;
 
 pub use class::{Class, Condition, Noise};
 pub use classify::{Classified, classify, location, reason};
+pub use conditions::{LATE, MULTICAST};
 pub use document::causes;
 pub use kinds::{KINDS, Kind, kind};
 pub use locations::{Applies, LOCATIONS, Location};

@@ -127,6 +127,8 @@ fn read(index: u32, deadline: Instant) -> io::Result<Attached> {
 }
 
 fn parse(message: &[u8], hook: Hook) -> Option<Filter> {
+    // The libc crate has it for glibc only.
+    const TCA_CHAIN: u16 = 11;
     const TCA_BPF_ID: u16 = 11;
     let (number, info) = (message.u32_at(8)?, message.u32_at(16)?);
     let body = message.get(qdiscs::HEADER..)?;
@@ -141,7 +143,7 @@ fn parse(message: &[u8], hook: Hook) -> Option<Filter> {
         hook,
         preference: u16::try_from(info >> 16).ok()?,
         protocol: u16::from_be_bytes(u16::try_from(info & 0xffff).ok()?.to_ne_bytes()),
-        chain: attribute(body, libc::TCA_CHAIN).and_then(|chain| chain.u32_at(0)).unwrap_or(0),
+        chain: attribute(body, TCA_CHAIN).and_then(|chain| chain.u32_at(0)).unwrap_or(0),
         handle: filter_handle(&kind, number),
         program: (kind == "bpf").then(program).flatten().map(|id| Program { id, name: None }),
         actions: actions(&kind, options),

@@ -99,9 +99,11 @@ const TC_H_INGRESS: u32 = 0xffff_fff1;
 
 /// The disciplines of the thread's namespace; `txqlen` tells a device's transmit queue length.
 pub(crate) fn read(txqlen: impl Fn(u32) -> Option<u32>, deadline: Instant) -> io::Result<Vec<Qdisc>> {
+    // The libc crate has it for glibc only.
+    const TCA_DUMP_INVISIBLE: u16 = 10;
     let mut request = vec![0; HEADER];
     // Without it, the default queue in a class is kept secret.
-    push_attribute(&mut request, libc::TCA_DUMP_INVISIBLE, &[]);
+    push_attribute(&mut request, TCA_DUMP_INVISIBLE, &[]);
     let ticks = Ticks::read();
     let answers = dump(libc::RTM_GETQDISC, &request, deadline)?;
     let mut qdiscs: Vec<Qdisc> = answers.iter().filter_map(|answer| parse(answer, ticks)).collect();

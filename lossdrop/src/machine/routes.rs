@@ -196,10 +196,15 @@ fn refusing_entry(dst: IpAddr, kind: RouteKind, deadline: Instant) -> io::Result
 /// byte each, flags.
 const HEADER: usize = 12;
 
+// `linux/rtnetlink.h`; the libc crate has them for glibc only.
+const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
+const RTM_F_FIB_MATCH: u32 = 0x2000;
+const RTA_VIA: u16 = 18;
+
 fn request(query: Query) -> Vec<u8> {
     let bits = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
     let mut message = vec![family(query.dst), bits(query.dst), query.src.map_or(0, bits), 0, 0, 0, 0, 0];
-    message.extend((libc::RTM_F_FIB_MATCH | libc::RTM_F_LOOKUP_TABLE).to_ne_bytes());
+    message.extend((RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE).to_ne_bytes());
     push_attribute(&mut message, libc::RTA_DST, &octets(query.dst));
     if let Some(src) = query.src {
         push_attribute(&mut message, libc::RTA_SRC, &octets(src));
@@ -244,7 +249,7 @@ fn parse(message: &[u8]) -> Option<(Route, Option<u32>)> {
             libc::RTA_OIF => oif = value.u32_at(0),
             libc::RTA_GATEWAY => route.gateway = address(value),
             // `struct rtvia`: family, address.
-            libc::RTA_VIA => route.gateway = value.get(2..).and_then(address),
+            RTA_VIA => route.gateway = value.get(2..).and_then(address),
             libc::RTA_METRICS => route.mtu = attribute(value, RTAX_MTU).and_then(|mtu| mtu.u32_at(0)),
             // The first of several ways; which one a packet takes depends on its flow. `struct rtnexthop`: length,
             // flags, hops, device, attributes.

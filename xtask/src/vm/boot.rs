@@ -19,7 +19,15 @@ pub(super) const CHECK: &str = "check.json";
 /// What the tests' output ends with, if the machine came so far.
 const DONE: &str = "The lab is done.";
 
+/// What is emulated.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    X86,
+    Aarch64,
+}
+
 pub(super) struct Machine<'a> {
+    pub(super) kind: Kind,
     pub(super) kernel: &'a Path,
     pub(super) initramfs: &'a Path,
     /// For the files behind its serial ports.
@@ -31,7 +39,7 @@ impl Machine<'_> {
     /// Runs it to its end, and shows what its tests say; returns how long it took.
     pub(super) fn run(&self) -> Result<Duration> {
         let start = Instant::now();
-        let mut qemu = Guard(self.command().spawn().context("cannot run qemu-system-x86_64")?);
+        let mut qemu = Guard(self.command().spawn().context("cannot run QEMU")?);
         let mut told = Tail::new(self.folder.join(TESTS));
         let status = loop {
             told.copy()?;
@@ -52,17 +60,37 @@ impl Machine<'_> {
     }
 
     fn command(&self) -> Command {
-        let mut qemu = Command::new("qemu-system-x86_64");
+        let mut qemu = Command::new(match self.kind {
+            Kind::X86 => "qemu-system-x86_64",
+            Kind::Aarch64 => "qemu-system-aarch64",
+        });
         qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         // Nested hardware virtualisation is not to be relied on; this runs everywhere.
-        qemu.args(["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2G"]);
+        qemu.args(["-accel", "tcg,thread=multi"]);
+        let console = match self.kind {
+            Kind::X86 => {
+                qemu.args(["-M", "pc", "-cpu", "max", "-smp", "2", "-m", "2G"]);
+                "ttyS0"
+            }
+            // Emulating the architecture's own way to sign pointers takes more than half of the time.
+            Kind::Aarch64 => {
+                qemu.args(["-M", "virt", "-cpu", "max,pauth-impdef=on", "-smp", "1", "-m", "1G"]);
+                "ttyAMA0"
+            }
+        };
         qemu.arg("-kernel").arg(self.kernel).arg("-initrd").arg(self.initramfs);
-        qemu.args(["-append", "console=ttyS0 quiet panic=-1 rdinit=/init"]);
+        qemu.args(["-append", &format!("console={console} quiet panic=-1 rdinit=/init")]);
         for (number, name) in [CONSOLE, TESTS, REPORT, CHECK].into_iter().enumerate() {
             let path = self.folder.join(name);
             let _ = fs::remove_file(&path);
             qemu.args(["-chardev", &format!("file,id=port{number},path={}", path.display())]);
-            qemu.args(["-serial", &format!("chardev:port{number}")]);
+            match self.kind {
+                // This machine has one serial port of its own; the others' numbers begin with 0.
+                Kind::Aarch64 if number > 0 => {
+                    qemu.args(["-device", &format!("pci-serial,chardev=port{number}")])
+                }
+                _ => qemu.args(["-serial", &format!("chardev:port{number}")]),
+            };
         }
         qemu.stdin(Stdio::null());
         qemu

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::kernels::Kernel;
 
 /// Debian's packages whose programs the lab calls, whole.
-pub(crate) const PACKAGES: [&str; 18] = [
+pub(crate) const PACKAGES: [&str; 19] = [
     "dash",
     "coreutils",
     "grep",
@@ -33,6 +33,7 @@ pub(crate) const PACKAGES: [&str; 18] = [
     "conntrack",
     "ethtool",
     "wireguard-tools",
+    "netbase",
 ];
 
 /// The modules that there may be a use for, as folders of the kernel's.
@@ -51,8 +52,8 @@ pub(crate) fn tools(into: &Path) -> Result<()> {
     let mut files = BTreeSet::new();
     for line in listed.lines() {
         let path = Path::new(line);
-        let hidden = |folder: &&str| path.starts_with(Path::new("/").join(folder));
-        if (path.is_file() || path.is_symlink()) && !path.is_dir() && !NOT_FILES.iter().any(|f| hidden(&f)) {
+        let hidden = |folder: &str| path.starts_with(Path::new("/").join(folder));
+        if (path.is_file() || path.is_symlink()) && !path.is_dir() && !NOT_FILES.iter().any(|f| hidden(f)) {
             add(&mut files, path);
         }
     }
@@ -80,9 +81,6 @@ pub(crate) fn tools(into: &Path) -> Result<()> {
         }
     }
     add(&mut files, Path::new("/bin/sh"));
-    for file in ["/etc/protocols", "/etc/services", "/etc/iproute2"] {
-        add(&mut files, Path::new(file));
-    }
     pack(Path::new("/"), &with_folders(&files), into)
 }
 
@@ -123,8 +121,8 @@ pub(crate) fn modules(kernel: &Kernel, scratch: &Path, into: &Path) -> Result<()
         fs::copy(from.join(index), to.join(index))?;
     }
     let wanted = |path: &Path| {
-        let below = |folder: &&str| path.starts_with(Path::new("kernel").join(folder));
-        MODULES.iter().any(|f| below(&f)) && !NOT_MODULES.iter().any(|f| below(&f))
+        let below = |folder: &str| path.starts_with(Path::new("kernel").join(folder));
+        MODULES.iter().any(|f| below(f)) && !NOT_MODULES.iter().any(|f| below(f))
     };
     let listed = output(Command::new("find").args(["kernel", "-name", "*.ko*"]).current_dir(&from))?;
     let mut packed = Vec::new();

@@ -13,6 +13,9 @@ mkdir /run/netns
 ln -s /proc/self/fd /dev/fd
 exec </dev/null >/dev/ttyS1 2>&1
 ip link set lo up
+# Nothing loads these by itself.
+modprobe br_netfilter
+modprobe tun
 . /lab/tests
 echo "The lab is done."
 sync

@@ -11,19 +11,35 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// A kernel that people run: the newest package of a line.
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// What it is called on the command line, and what its packages' names go on with.
+    /// What it is called on the command line.
+    pub(crate) name: &'static str,
+    /// What its packages' names go on with.
     pub(crate) version: &'static str,
+    /// As Debian calls it.
+    architecture: &'static str,
     /// Debian's archives and suites that have it.
     sources: &'static [(&'static str, &'static str)],
 }
 
-/// All of them, the oldest first.
+/// All of them that run the lab, the oldest first.
 pub(crate) const LINES: [Line; 4] = [
-    Line { version: "5.10", sources: &[("debian-security", "bullseye-security")] },
-    Line { version: "6.1", sources: &[("debian", "bookworm"), ("debian-security", "bookworm-security")] },
-    Line { version: "6.12", sources: &[("debian-security", "bookworm-security")] },
-    Line { version: "6.18", sources: &[("debian", "trixie-backports")] },
+    amd64("5.10", &[("debian-security", "bullseye-security")]),
+    amd64("6.1", &[("debian", "bookworm"), ("debian-security", "bookworm-security")]),
+    amd64("6.12", &[("debian-security", "bookworm-security")]),
+    amd64("6.18", &[("debian", "trixie-backports")]),
 ];
+
+/// Debian's 6.1 for arm64 attaches no `fentry` program; this line does. The static programs come from bookworm.
+pub(crate) const AARCH64: Line = Line {
+    name: "aarch64",
+    version: "6.18",
+    architecture: "arm64",
+    sources: &[("debian", "trixie-backports"), ("debian", "bookworm")],
+};
+
+const fn amd64(version: &'static str, sources: &'static [(&'static str, &'static str)]) -> Line {
+    Line { name: version, version, architecture: "amd64", sources }
+}
 
 const MIRROR: &str = "http://deb.debian.org";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -59,22 +75,10 @@ fn cache() -> Result<PathBuf> {
 
 /// The newest kernel of a line, from the cache if it is there.
 pub(crate) fn fetch(line: &Line) -> Result<Kernel> {
-    let home = cache()?.join(line.version);
-    let apt = Apt::new(&home, line)?;
-    let package = apt.newest(line.version)?;
+    let apt = Apt::new(line)?;
+    let package = apt.newest(line)?;
     let release = release_of(&package).with_context(|| format!("{package} is no kernel"))?.to_owned();
-    let root = home.join(&package);
-    if !root.is_dir() {
-        println!("{}: downloading {package}", line.version);
-        let unpacked = home.join("unpacking");
-        let _ = fs::remove_dir_all(&unpacked);
-        let archive = apt.download(&package)?;
-        crate::run(Command::new("dpkg-deb").arg("-x").args([&archive, &unpacked]))?;
-        fs::remove_file(archive)?;
-        // Only what is whole gets its name.
-        fs::rename(&unpacked, &root)?;
-    }
-    let kernel = Kernel { version: line.version, release, root };
+    let kernel = Kernel { version: line.version, release, root: apt.unpacked(&package)? };
     ensure!(kernel.image().is_file(), "{package} has no {}", kernel.image().display());
     Ok(kernel)
 }
@@ -86,23 +90,26 @@ fn release_of(package: &str) -> Option<&str> {
 }
 
 /// apt with lists and a cache of its own: nothing of the system changes.
-struct Apt {
+pub(crate) struct Apt {
     home: PathBuf,
+    architecture: &'static str,
 }
 
 impl Apt {
-    fn new(home: &Path, line: &Line) -> Result<Self> {
+    pub(crate) fn new(line: &Line) -> Result<Self> {
+        let home = cache()?.join(line.name);
         for folder in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(home.join(folder))?;
         }
         let source = |(archive, suite): &(&str, &str)| {
-            format!("deb [arch=amd64 signed-by={KEYRING}] {MIRROR}/{archive} {suite} main\n")
+            let architecture = line.architecture;
+            format!("deb [arch={architecture} signed-by={KEYRING}] {MIRROR}/{archive} {suite} main\n")
         };
         fs::write(home.join("sources.list"), line.sources.iter().map(source).collect::<String>())?;
         fs::write(home.join("status"), "")?;
-        let apt = Self { home: home.to_owned() };
+        let apt = Self { home, architecture: line.architecture };
         if let Err(error) = crate::run(apt.command("apt-get").args(["update", "-qq"])) {
-            println!("{}: no news of packages ({error}): going by what is known", line.version);
+            println!("{}: no news of packages ({error}): going by what is known", line.name);
         }
         Ok(apt)
     }
@@ -111,6 +118,8 @@ impl Apt {
         let home = self.home.display();
         let mut command = Command::new(program);
         for option in [
+            format!("APT::Architecture={}", self.architecture),
+            format!("APT::Architectures={}", self.architecture),
             format!("Dir::Etc::SourceList={home}/sources.list"),
             "Dir::Etc::SourceParts=/dev/null".to_owned(),
             format!("Dir::State::Lists={home}/lists"),
@@ -125,20 +134,37 @@ impl Apt {
     }
 
     /// The newest package of a line of versions; a signed and an unsigned one are the same kernel.
-    fn newest(&self, version: &str) -> Result<String> {
+    fn newest(&self, line: &Line) -> Result<String> {
         let listed = self.command("apt-cache").args(["pkgnames", "linux-image-"]).output()?;
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let beginning = format!("linux-image-{version}.");
+        let (beginning, end) =
+            (format!("linux-image-{}.", line.version), format!("-cloud-{}", line.architecture));
         let mut known: Vec<&str> = listed
             .lines()
             .filter(|name| name.starts_with(&beginning))
-            .filter(|name| release_of(name).is_some_and(|release| release.ends_with("-cloud-amd64")))
+            .filter(|name| release_of(name).is_some_and(|release| release.ends_with(&end)))
             .collect();
         known.sort_by_cached_key(|name| numbers(name));
         match known.last() {
             Some(newest) => Ok((*newest).to_owned()),
-            None => bail!("Debian's archive has no package {beginning}*-cloud-amd64"),
+            None => bail!("Debian's archive has no package {beginning}*{end}"),
         }
+    }
+
+    /// A package's folder in the cache, where its files are.
+    pub(crate) fn unpacked(&self, package: &str) -> Result<PathBuf> {
+        let root = self.home.join(package);
+        if !root.is_dir() {
+            println!("downloading {package} ({})", self.architecture);
+            let unpacked = self.home.join("unpacking");
+            let _ = fs::remove_dir_all(&unpacked);
+            let archive = self.download(package)?;
+            crate::run(Command::new("dpkg-deb").arg("-x").args([&archive, &unpacked]))?;
+            fs::remove_file(archive)?;
+            // Only what is whole gets its name.
+            fs::rename(&unpacked, &root)?;
+        }
+        Ok(root)
     }
 
     fn download(&self, package: &str) -> Result<PathBuf> {

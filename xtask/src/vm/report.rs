@@ -1,15 +1,21 @@
-//! What ran where.
+//! What ran where: one line a kernel, and `docs/kernels.md`.
 
-use std::{fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
-use lossdrop_lab::report::{Outcome, Tried};
+use lossdrop_lab::{
+    Scenario,
+    report::{Outcome, Tried},
+};
 use serde_json::Value;
 
 use super::{
     boot::{CHECK, REPORT},
     kernels::Kernel,
 };
+
+/// What the verifier looks at, at most (`BPF_COMPLEXITY_LIMIT_INSNS` in `include/linux/bpf.h`, since 5.2).
+const INSTRUCTIONS: u64 = 1_000_000;
 
 /// The lab on one kernel.
 pub(super) struct Run {
@@ -22,13 +28,17 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn read(kernel: &Kernel, folder: &Path, took: Duration) -> Result<Self> {
-        let check = fs::read_to_string(folder.join(CHECK))?;
+        let read = |name: &str| {
+            let text = fs::read_to_string(folder.join(name)).with_context(|| name.to_owned())?;
+            // A serial line ends its lines twice.
+            anyhow::Ok(text.replace('\r', ""))
+        };
         Ok(Self {
             version: kernel.version,
             release: kernel.release.clone(),
             took,
-            check: serde_json::from_str(&check).context("`lossdrop check --json` said no JSON")?,
-            tried: Tried::read(&fs::read_to_string(folder.join(REPORT))?),
+            check: serde_json::from_str(&read(CHECK)?).context("`lossdrop check --json` said no JSON")?,
+            tried: Tried::read(&read(REPORT)?),
         })
     }
 
@@ -45,8 +55,7 @@ impl Run {
     /// One line, as test runners end with.
     pub(super) fn summary(&self) -> String {
         format!(
-            "{} ({}): {} passed; {} failed; {} skipped; {} s",
-            self.version,
+            "Linux {}: {} passed; {} failed; {} skipped; finished in {} s",
             self.release,
             self.count(|outcome| matches!(outcome, Outcome::Passed)),
             self.count(|outcome| matches!(outcome, Outcome::Failed(_))),
@@ -54,12 +63,163 @@ impl Run {
             self.took.as_secs(),
         )
     }
+
+    fn fact(&self, what: &str) -> Option<&Value> {
+        self.check["facts"].as_array()?.iter().find(|fact| fact["what"] == what)
+    }
+
+    /// `drop reasons (none; lost: …)`.
+    fn missing(&self) -> Vec<String> {
+        let facts = self.check["facts"].as_array().map_or(&[][..], Vec::as_slice);
+        let missing = facts.iter().filter(|fact| fact["ok"] == false);
+        let word = |fact: &Value, name: &str| fact[name].as_str().unwrap_or_default().to_owned();
+        missing
+            .map(|fact| {
+                format!("{} ({}; lost: {})", word(fact, "what"), word(fact, "detail"), word(fact, "lost"))
+            })
+            .collect()
+    }
+
+    fn detail(&self, what: &str) -> &str {
+        self.fact(what).and_then(|fact| fact["detail"].as_str()).unwrap_or("?")
+    }
+
+    /// `12,345 (98 % left)`.
+    fn instructions(&self, what: &str) -> String {
+        match self.fact(what).and_then(|fact| fact["verified_instructions"].as_u64()) {
+            Some(count) => {
+                format!("{} ({} % left)", thousands(count), 100 - count.div_ceil(INSTRUCTIONS / 100))
+            }
+            None => match self.fact(what) {
+                Some(fact) if fact["ok"] == true => "loaded; not told before 5.16".to_owned(),
+                _ => "no".to_owned(),
+            },
+        }
+    }
+
+    /// What became of a scenario in one pass.
+    fn outcome(&self, scenario: &str, arguments: &str) -> Option<&Outcome> {
+        let tried = |tried: &&Tried| tried.scenario == scenario && tried.arguments == arguments;
+        self.tried.iter().find(tried).map(|tried| &tried.outcome)
+    }
+
+    fn passed_with(&self, arguments: &str) -> usize {
+        let passed = |tried: &&Tried| tried.arguments == arguments && tried.outcome == Outcome::Passed;
+        self.tried.iter().filter(passed).count()
+    }
 }
 
-pub(super) fn table(runs: &[Run]) -> String {
-    runs.iter().map(|run| run.summary() + "\n").collect()
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    groups.map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
 }
 
-pub(super) fn document(_runs: &[Run]) -> Result<String> {
-    anyhow::bail!("not yet")
+/// The whole document.
+pub(super) fn document(runs: &[Run]) -> Result<String> {
+    let mut text = String::from(include_str!("kernels.md"));
+    text.push_str("\n## What each kernel offers\n\n");
+    row(&mut text, "", runs, |run| run.version.to_owned());
+    text.push_str(&format!("|---|{}\n", "---|".repeat(runs.len())));
+    row(&mut text, "Debian's release", runs, |run| format!("`{}`", run.release));
+    for what in ["skb:kfree_skb", "drop reasons", "receiving socket", "fentry", "netfilter probes"] {
+        row(&mut text, what, runs, |run| run.detail(what).to_owned());
+    }
+    for what in ["tp_btf with probes", "tp_btf", "raw_tracepoint"] {
+        row(&mut text, &format!("instructions verified, {what}"), runs, |run| run.instructions(what));
+    }
+    row(&mut text, "scenarios passed", runs, |run| run.passed_with("").to_string());
+    row(&mut text, "… with `--no-probes`", runs, |run| run.passed_with("--no-probes").to_string());
+    row(&mut text, "… with `--attach raw-tp`", runs, |run| run.passed_with("--attach raw-tp").to_string());
+    scenarios(&mut text, runs)?;
+    text.push_str("\n## What `lossdrop check` misses\n\n");
+    for run in runs {
+        let missing = run.missing();
+        let missing = if missing.is_empty() { "nothing".to_owned() } else { missing.join("; ") };
+        writeln!(text, "* {}: {missing}.", run.version)?;
+    }
+    Ok(text)
+}
+
+fn row(text: &mut String, name: &str, runs: &[Run], cell: impl Fn(&Run) -> String) {
+    let cells: Vec<String> = runs.iter().map(cell).collect();
+    text.push_str(&format!("| {name} | {} |\n", cells.join(" | ")));
+}
+
+/// A line for each scenario, and below it why some could not run.
+fn scenarios(text: &mut String, runs: &[Run]) -> Result<()> {
+    text.push_str("\n## What ran where\n\n");
+    row(text, "scenario", runs, |run| run.version.to_owned());
+    text.push_str(&format!("|---|{}\n", ":---:|".repeat(runs.len())));
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for scenario in Scenario::all() {
+        let cells: Vec<String> = runs
+            .iter()
+            .map(|run| match run.outcome(scenario.name, "") {
+                Some(Outcome::Passed) => "✓".to_owned(),
+                Some(Outcome::Failed(_)) => "**failed**".to_owned(),
+                Some(Outcome::Skipped(why)) => {
+                    let next = reasons.len() + 1;
+                    format!("({})", reasons.entry(why.clone()).or_insert(next))
+                }
+                None => "not run".to_owned(),
+            })
+            .collect();
+        writeln!(text, "| `{}` | {} |", scenario.name, cells.join(" | "))?;
+    }
+    let mut reasons: Vec<(String, usize)> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, number)| *number);
+    text.push('\n');
+    for (why, number) in reasons {
+        writeln!(text, "* ({number}) {why}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(tried: Vec<Tried>) -> Run {
+        let facts = serde_json::json!([
+            {"what": "tp_btf", "ok": true, "detail": "attached", "verified_instructions": 12_345},
+            {"what": "raw_tracepoint", "ok": true, "detail": "attached", "verified_instructions": null},
+        ]);
+        Run {
+            version: "6.1",
+            release: "6.1.0-56-cloud-amd64".to_owned(),
+            took: Duration::from_secs(7),
+            check: serde_json::json!({"can_trace": true, "facts": facts}),
+            tried,
+        }
+    }
+
+    fn tried(outcome: Outcome) -> Tried {
+        let scenario = "udp-closed-port".to_owned();
+        Tried { scenario, arguments: String::new(), outcome, seconds: 1.0 }
+    }
+
+    #[test]
+    fn a_kernel_is_good_only_where_something_passed_and_nothing_failed() {
+        assert!(!run(vec![]).is_good());
+        assert!(!run(vec![tried(Outcome::Skipped("no".to_owned()))]).is_good());
+        assert!(run(vec![tried(Outcome::Passed)]).is_good());
+        assert!(!run(vec![tried(Outcome::Passed), tried(Outcome::Failed("x".to_owned()))]).is_good());
+    }
+
+    #[test]
+    fn the_document_tells_of_every_scenario_and_of_every_reason_once() {
+        let skipped = run(vec![tried(Outcome::Skipped("no UDP here".to_owned()))]);
+        let text = document(&[run(vec![tried(Outcome::Passed)]), skipped]).expect("a document");
+        assert!(text.contains("| `udp-closed-port` | ✓ | (1) |\n"), "{text}");
+        assert_eq!(text.matches("no UDP here").count(), 1);
+        assert_eq!(text.matches("| not run |").count(), Scenario::all().count() - 1);
+        assert!(text.contains("| instructions verified, tp_btf | 12,345 (98 % left) |"), "{text}");
+        assert!(text.contains("loaded; not told before 5.16"), "{text}");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
 }

@@ -76,13 +76,14 @@ fn route(source: IpAddr, destination: IpAddr, group: &Group, context: &Context) 
     if is_forwarding_off(destination, own.as_ref(), group, context) {
         return forwarding_off(destination, group, context);
     }
-    // Where the kernel could not be asked, what it said with the drop holds.
-    let has_none =
-        own.map_or(group.verdict.kind == &kinds::ROUTING_NO_ROUTE, |route| route.kind == RouteKind::NoRoute);
-    if has_none {
-        return no_route(destination, group);
+    match own {
+        Some(route) if route.kind == RouteKind::NoRoute => {
+            no_route(destination, group).confidence(Confidence::Certain)
+        }
+        // Where the kernel could not be asked, what it said with the drop holds.
+        None if group.verdict.kind == &kinds::ROUTING_NO_ROUTE => no_route(destination, group),
+        _ => other::suspect(group, context),
     }
-    other::suspect(group, context)
 }
 
 fn special_route(kind: &'static Kind, found: &Route, destination: IpAddr, group: &Group) -> Suspect<'static> {

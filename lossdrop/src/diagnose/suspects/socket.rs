@@ -24,13 +24,12 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     let kind = group.verdict.kind;
     let name = socket_name(protocol, address, port);
     if kind == &kinds::SOCKET_CLOSED_PORT {
-        if let Some(checksum) = wrong_checksum(protocol, address, group, context) {
-            return checksum;
-        }
         let culprit = Culprit::new("port", name).with("port", port);
-        return Suspect::of(group, Some(culprit), move |group, context| {
+        let suspect = Suspect::of(group, Some(culprit), move |group, context| {
             closed_port(protocol, address, port, group, context)
         });
+        let is_sure = protocol == IPPROTO_TCP && is_reset(address, port, group, context);
+        return if is_sure { suspect.confidence(Confidence::Certain) } else { suspect };
     }
     if kind == &kinds::SOCKET_PROTOCOL {
         let culprit = Culprit::new("protocol", format!("IP protocol {protocol}"));
@@ -62,36 +61,11 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     })
 }
 
-/// A kernel that gives no reason drops what has a wrong checksum in the same function: its counters tell which it was.
-fn wrong_checksum(
-    protocol: u8,
-    address: IpAddr,
-    group: &Group,
-    context: &Context,
-) -> Option<Suspect<'static>> {
-    if group.verdict.confidence == Confidence::Certain {
-        return None;
-    }
-    let (kind, wrong, closed) = match (protocol, address) {
-        (IPPROTO_UDP, IpAddr::V4(_)) => (&kinds::CHECKSUM_UDP, "UdpInCsumErrors", "UdpNoPorts"),
-        (IPPROTO_UDP, IpAddr::V6(_)) => (&kinds::CHECKSUM_UDP, "Udp6InCsumErrors", "Udp6NoPorts"),
-        (IPPROTO_TCP, _) => (&kinds::CHECKSUM_TCP, "TcpInCsumErrors", "TcpOutRsts"),
-        _ => return None,
-    };
-    let moved = |name| reconcile::moved(context, group.key.netns, name);
-    let proven = moved(wrong) >= group.count && moved(closed) == 0;
-    let source = group.find(Sample::addresses).map(|(source, _)| source.to_string());
-    let culprit = source.map(|source| Culprit::new("host", source).text("sends them"));
-    proven.then(|| {
-        Suspect::of(group, culprit, move |group, context| {
-            let mut group = group.clone();
-            group.verdict.kind = kind;
-            group.verdict.evidence = vec![format!("the counter {wrong} rose by as many")];
-            other::tell(&group, context)
-        })
-        .kind(kind)
-        .confidence(Confidence::Likely)
-    })
+/// Where a kernel gives no reason: nobody listens, and each segment got the reset that only such get.
+fn is_reset(address: IpAddr, port: u16, group: &Group, context: &Context) -> bool {
+    let netns = group.key.netns;
+    context.listener(netns, address, port).is_none()
+        && reconcile::moved(context, netns, "TcpOutRsts") == group.count
 }
 
 /// `udp 10.0.0.2:53`.

@@ -3,6 +3,7 @@
 use lossdrop_common::{Event, Facts, L3, Shape};
 
 use crate::{
+    decode::untold,
     diagnose::group::Sample,
     hook::HookPoint,
     judge::name,
@@ -47,10 +48,10 @@ pub(super) fn packet(sample: &Sample, point: HookPoint) -> Packet {
         },
         input_device,
         output_device,
-        mark: sample.facts.map(|facts| facts.packet.mark),
+        mark: told(sample, untold::MARK).map(|facts| facts.packet.mark),
         connection: connection(sample, point),
         reply: connection_info(sample).map(|info| info >= 3),
-        packet_type: sample.facts.map(|facts| facts.packet.pkt_type),
+        packet_type: told(sample, untold::PACKET_TYPE).map(|facts| facts.packet.pkt_type),
         arp_operation: (l3 == L3::Arp).then(|| word(6)).flatten(),
         ether_source: None,
         ether_destination: None,
@@ -73,9 +74,14 @@ fn devices(sample: &Sample, point: HookPoint) -> (Option<String>, Option<String>
     }
 }
 
+/// The facts, unless this kernel does not tell this part of them.
+fn told(sample: &Sample, part: u32) -> Option<Facts> {
+    sample.facts.filter(|facts| facts.present & part == 0)
+}
+
 /// `enum ip_conntrack_info`.
 fn connection_info(sample: &Sample) -> Option<u8> {
-    let facts = sample.facts?;
+    let facts = told(sample, untold::CONNTRACK)?;
     (facts.present & Facts::CONNTRACK != 0).then_some(facts.packet.ctinfo)
 }
 
@@ -83,19 +89,18 @@ fn connection_info(sample: &Sample) -> Option<u8> {
 const UNTRACKED: u8 = 7;
 
 fn connection(sample: &Sample, point: HookPoint) -> Option<ConnectionState> {
+    let facts = told(sample, untold::CONNTRACK)?;
     match connection_info(sample) {
         Some(0 | 3) => Some(ConnectionState::Established),
         Some(1 | 4) => Some(ConnectionState::Related),
         Some(2) => Some(ConnectionState::New),
         Some(UNTRACKED) => Some(ConnectionState::Untracked),
         Some(_) => None,
-        None if sample.facts.is_some_and(|facts| facts.packet.ctinfo == UNTRACKED) => {
-            Some(ConnectionState::Untracked)
-        }
+        None if facts.packet.ctinfo == UNTRACKED => Some(ConnectionState::Untracked),
         // Behind conntrack, a packet without a connection is one that it found invalid. Before it, none has one.
         None => {
             let behind = matches!(point.hook, Hook::Input | Hook::Forward | Hook::Postrouting);
-            (sample.facts.is_some() && behind).then_some(ConnectionState::Invalid)
+            behind.then_some(ConnectionState::Invalid)
         }
     }
 }

@@ -2,8 +2,9 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::{
-    machine::{Listener, NetState, UdpSocket},
+    machine::{Listener, NetState, Scope, UdpSocket},
     owners::Owner,
+    testing::diagnosis::moved,
 };
 
 fn address(text: &str) -> IpAddr {
@@ -85,4 +86,32 @@ fn a_socket_s_name_has_its_protocol_and_brackets_where_they_belong() {
     assert_eq!(socket_name(UDP, address("10.0.0.2"), 53), "udp 10.0.0.2:53");
     assert_eq!(socket_name(TCP, address("fd00::2"), 80), "tcp [fd00::2]:80");
     assert_eq!(socket_name(UDP, address("10.0.0.2"), 0), "udp 10.0.0.2");
+}
+
+/// Without a reason, two datagrams to a closed port; what the counters make of it.
+fn counted(l4: u8, moves: &[(&str, u64)]) -> (String, Confidence) {
+    let mut group = at(l4, &kinds::SOCKET_CLOSED_PORT);
+    group.verdict.confidence = Confidence::Possible;
+    let moves = moves.iter().map(|(name, delta)| moved(WEB, Scope::Snmp, name, *delta));
+    let context = Context { moved: moves.collect(), ..context() };
+    recount(&mut group, &context);
+    let (_, suspect) = suspects(group, &context).remove(0);
+    (suspect.kind.to_string(), suspect.confidence)
+}
+
+#[test]
+fn counters_tell_what_a_kernel_without_reasons_drops_in_one_function() {
+    for (l4, moves, kind, confidence) in [
+        (UDP, &[("UdpNoPorts", 2)][..], "socket/closed-port", Confidence::Possible),
+        (UDP, &[("UdpInCsumErrors", 2), ("UdpInErrors", 2)], "checksum/udp", Confidence::Certain),
+        (UDP, &[("UdpInCsumErrors", 3), ("UdpInErrors", 3)], "checksum/udp", Confidence::Likely),
+        (UDP, &[("UdpInErrors", 2)], "malformed/length", Confidence::Certain),
+        (UDP, &[("UdpInCsumErrors", 2), ("UdpNoPorts", 2)], "socket/closed-port", Confidence::Possible),
+        (UDP, &[("UdpInCsumErrors", 1)], "socket/closed-port", Confidence::Possible),
+        (TCP, &[("TcpOutRsts", 2)], "socket/closed-port", Confidence::Certain),
+        (TCP, &[("TcpOutRsts", 3)], "socket/closed-port", Confidence::Possible),
+        (TCP, &[("TcpInCsumErrors", 2)], "checksum/tcp", Confidence::Certain),
+    ] {
+        assert_eq!(counted(l4, moves), (kind.to_owned(), confidence), "{moves:?}");
+    }
 }
