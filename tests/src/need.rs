@@ -16,7 +16,7 @@ pub enum Need {
     Tool(&'static str),
     /// A queueing discipline, without options.
     Qdisc(&'static str),
-    /// A kind of `ip link`, with the options it takes: `dummy`, `vxlan id 7 dstport 4789`, `vlan id 7 link lo`.
+    /// A kind of `ip link`, with the options it takes: `dummy`, `vxlan id 7 dstport 4789`.
     Link(&'static str),
     /// A drop reason of the kernel, without `SKB_DROP_REASON_`.
     Reason(&'static str),

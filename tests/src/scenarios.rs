@@ -4,6 +4,7 @@ mod benign;
 mod caged;
 mod container;
 mod devices;
+mod filters;
 mod flood;
 mod held;
 mod mtu;
@@ -24,8 +25,10 @@ mod qdiscs;
 mod queues;
 mod routing;
 mod special;
+mod stacked;
 mod stage;
 mod tcp;
+mod tunnels;
 mod udp_closed;
 mod unreachable;
 mod untraced;
@@ -62,9 +65,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
         unreachable::ALL,
         wrong::ALL,
         devices::ALL,
+        stacked::ALL,
+        tunnels::ALL,
         qdiscs::ALL,
         held::ALL,
         programs::ALL,
+        filters::ALL,
         benign::ALL,
     ]
     .into_iter()

@@ -9,7 +9,8 @@ use std::{
 use super::place::Places;
 use crate::{
     machine::{
-        self, Attached, Link, Listener, Machine, Moved, NetState, Query, Route, UdpSocket, XfrmPolicy,
+        self, Attached, Link, Listener, Machine, Moved, NetState, PortVlan, Query, Route, UdpSocket, WgPeer,
+        XfrmPolicy,
     },
     owners::Owner,
     rules::Ruleset,
@@ -104,6 +105,30 @@ impl Context {
     pub fn attached(&self, netns: u32, ifindex: u32) -> Option<Attached> {
         let path = self.places.path(netns).filter(|_| self.has_time())?;
         machine::attached(path, ifindex, ONE_ANSWER).ok()
+    }
+
+    /// The VLANs of each bridge port, by its index; none where they can't be read.
+    pub fn bridge_vlans(&self, netns: u32) -> BTreeMap<u32, Vec<PortVlan>> {
+        let path = self.places.path(netns).filter(|_| self.has_time());
+        path.and_then(|path| machine::bridge_vlans(path, ONE_ANSWER).ok()).unwrap_or_default()
+    }
+
+    /// The peers of a WireGuard device; `None` where they can't be read.
+    pub fn wireguard_peers(&self, netns: u32, ifindex: u32) -> Option<Vec<WgPeer>> {
+        let path = self.places.path(netns).filter(|_| self.has_time())?;
+        machine::wireguard_peers(path, ifindex, ONE_ANSWER).ok()
+    }
+
+    /// The devices on top of one, in any namespace, each with its own: VLANs, macvlans, tunnels that are bound to it.
+    pub fn devices_over(&self, netns: u32, ifindex: u32) -> impl Iterator<Item = (u32, &Link)> {
+        let links = self.after.netns.iter().flat_map(|(inum, state)| {
+            let of_state = |link| (*inum, link);
+            state.links.iter().map(of_state)
+        });
+        let is_over = move |(_, link): &(u32, &Link)| {
+            link.peer.is_some_and(|below| below.index == ifindex && below.netns == Some(netns))
+        };
+        links.filter(is_over)
     }
 
     /// The IPsec policies of the namespace; none where they can't be read.

@@ -518,10 +518,13 @@ pub static LOCATIONS: &[Location] = locations! {
         "the tunnel could not send: no route to its far end, a loop, or too big a packet";
     (ip_tunnel_rcv tunnel4_rcv tunnel64_rcv tunnel6_rcv tunnel46_rcv tunnelmpls4_rcv tunnelmpls6_rcv
      ipip_rcv ipip_tunnel_rcv ipip6_rcv sit_tunnel_rcv gre_rcv __ipgre_rcv erspan_rcv __ip6_tnl_rcv
-     ip6_tnl_rcv ipxip6_rcv vxlan_rcv geneve_rx geneve_udp_encap_recv bareudp_udp_encap_recv fou_udp_recv
+     ip6_tnl_rcv ipxip6_rcv bareudp_udp_encap_recv fou_udp_recv
      gue_udp_recv gtp_encap_recv l2tp_recv_common l2tp_ip_recv l2tp_ip6_recv):
         TUNNEL_RECEIVE,
         "no tunnel on this host fits the packet, or its encapsulation is invalid";
+    (vxlan_rcv geneve_rx geneve_udp_encap_recv):
+        TUNNEL_UNKNOWN_VNI,
+        "no tunnel device here has the packet's VNI, or its header is invalid";
     (wg_xmit wg_packet_purge_staged_packets wg_packet_create_data wg_packet_tx_worker wg_receive):
         TUNNEL_WIREGUARD,
         "WireGuard: no peer or endpoint for the packet, no handshake with it, or an invalid message";
@@ -551,6 +554,9 @@ pub static LOCATIONS: &[Location] = locations! {
         "the bridge refused the frame: a port that is not forwarding or locked, a rule, or a pause frame";
 
     // Devices.
+    (napi_get_frags_check):
+        HOUSEKEEPING_PROCESSED (always) is Certain,
+        "a buffer for a test of the kernel's, when a device is set up; no packet";
     (__dev_queue_xmit __dev_direct_xmit):
         DEVICE_DOWN,
         "the device is down, its queue is stopped, or virtual devices form a loop";
@@ -570,7 +576,10 @@ pub static LOCATIONS: &[Location] = locations! {
      ipvlan_process_outbound ipvlan_process_v4_outbound ipvlan_process_v6_outbound ipvlan_handle_frame):
         DEVICE_MACVLAN,
         "the macvlan or ipvlan device is down, or has no way for the packet";
-    (vlan_do_receive skb_vlan_untag skb_reorder_vlan_header):
+    (vlan_do_receive):
+        DEVICE_FOREIGN_VLAN,
+        "the VLAN's device is down";
+    (skb_vlan_untag skb_reorder_vlan_header):
         DEVICE_FOREIGN_VLAN,
         "the VLAN tag could not be processed";
     (vrf_finish_output6 vrf_tx_error vrf_rcv_finish):

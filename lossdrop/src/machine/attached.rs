@@ -66,6 +66,11 @@ impl Filter {
     pub fn drops(&self) -> bool {
         self.actions.iter().any(|action| action.drops)
     }
+
+    /// The action that has dropped most since it was set up.
+    pub fn dropper(&self) -> Option<&Action> {
+        self.actions.iter().filter(|action| action.drops).max_by_key(|action| action.counters.drops)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +79,8 @@ pub struct Action {
     pub kind: String,
     /// It drops; a `police` drops what exceeds the rate.
     pub drops: bool,
+    /// Of a `police`: bytes a second.
+    pub rate: Option<u64>,
     pub counters: Counters,
 }
 
@@ -176,7 +183,16 @@ fn parse_action(action: &[u8]) -> Option<Action> {
     let kind = attribute(action, TCA_ACT_KIND).map(text)?;
     let options = attribute(action, TCA_ACT_OPTIONS).unwrap_or_default();
     let counters = counters_in(attribute(action, TCA_ACT_STATS).unwrap_or_default());
-    Some(Action { drops: drops(&kind, options), kind, counters })
+    let rate = (kind == "police").then(|| police_rate(options)).flatten();
+    Some(Action { drops: drops(&kind, options), kind, rate, counters })
+}
+
+/// `struct tc_police`: the rate is the last field of a `struct tc_ratespec` at 20; above 32 bits it stands by itself.
+fn police_rate(options: &[u8]) -> Option<u64> {
+    const TCA_POLICE_TBF: u16 = 1;
+    const TCA_POLICE_RATE64: u16 = 8;
+    let whole = attribute(options, TCA_POLICE_RATE64).and_then(|rate| rate.u64_at(0));
+    whole.or_else(|| attribute(options, TCA_POLICE_TBF)?.u32_at(28).map(u64::from)).filter(|rate| *rate != 0)
 }
 
 /// Whether the verdict is `TC_ACT_SHOT`. It stands behind index and capabilities in the parameters that all kinds have
@@ -247,6 +263,31 @@ mod tests {
         assert!(!drops("police", &nested(&[(1, &words(&[1, 0])), (5, &words(&[0]))])));
         assert!(!drops("mirred", &nested(&[(2, &words(&[1, 0, 4, 1, 1]))])));
         assert!(!drops("gact", &[]));
+    }
+
+    #[test]
+    fn a_police_tells_its_rate() {
+        let parameters = words(&[1, 2, 0, 100, 2047, 0, 0, 1000, 0, 0, 0]);
+        assert_eq!(police_rate(&nested(&[(1, &parameters)])), Some(1000));
+        let whole = (8, &5_000_000_000_u64.to_ne_bytes()[..]);
+        assert_eq!(police_rate(&nested(&[(1, &parameters), whole])), Some(5_000_000_000));
+        assert_eq!(police_rate(&nested(&[(1, &words(&[1, 2]))])), None);
+    }
+
+    #[test]
+    fn the_action_that_dropped_most_is_the_one_that_dropped() {
+        let action = |drops, count| Action {
+            kind: "gact".to_owned(),
+            drops,
+            rate: None,
+            counters: Counters { drops: count, ..Counters::default() },
+        };
+        let message = filter("matchall", 1, &nested(&[(1, &[0; 4])]));
+        let filter = Filter {
+            actions: vec![action(true, 3), action(false, 9), action(true, 4)],
+            ..parse(&message, Hook::Ingress).expect("whole")
+        };
+        assert_eq!(filter.dropper().map(|action| action.counters.drops), Some(4));
     }
 
     #[test]

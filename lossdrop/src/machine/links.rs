@@ -4,12 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io,
+    net::IpAddr,
     os::fd::AsRawFd as _,
     time::Instant,
 };
 
 use super::{
-    netlink::{Fields as _, attribute, attributes, dump, get, push_attribute, text},
+    netlink::{Fields as _, address, attribute, attributes, dump, get, push_attribute, text},
     take::open,
 };
 use crate::{kernel::ethtool, namespaces::Namespaces};
@@ -40,7 +41,11 @@ pub struct Link {
     pub stats: BTreeMap<&'static str, u64>,
     /// The driver's own counters (`ethtool -S`) that tell of losses.
     pub driver_stats: BTreeMap<String, u64>,
+    /// Of VXLAN and Geneve.
     pub vni: Option<u32>,
+    pub tunnel: Option<Tunnel>,
+    /// Of an ipvlan that routes (`l3`, `l3s`) rather than switches.
+    pub routes: bool,
     pub vlan: Option<u16>,
     /// Of a bridge: whether it filters by VLAN.
     pub vlan_filtering: bool,
@@ -79,6 +84,18 @@ impl Xdp {
     }
 }
 
+/// The ends of a tunnel in IP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tunnel {
+    /// `None` for any.
+    pub local: Option<IpAddr>,
+    pub remote: Option<IpAddr>,
+    /// Of GRE: the key that packets must have on their way in.
+    pub key: Option<u32>,
+    /// What it adds to a packet: the outer IP header and its own.
+    pub overhead: u32,
+}
+
 /// What a bridge does with a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BridgePort {
@@ -106,6 +123,15 @@ mod attributes_of {
     pub(super) const INFO_SLAVE_DATA: u16 = 5;
 
     pub(super) const VXLAN_ID: u16 = 1;
+    pub(super) const GENEVE_ID: u16 = 1;
+    pub(super) const IPVLAN_MODE: u16 = 1;
+    pub(super) const GRE_IFLAGS: u16 = 2;
+    pub(super) const GRE_OFLAGS: u16 = 3;
+    pub(super) const GRE_IKEY: u16 = 4;
+    pub(super) const GRE_LOCAL: u16 = 6;
+    pub(super) const GRE_REMOTE: u16 = 7;
+    pub(super) const IPTUN_LOCAL: u16 = 2;
+    pub(super) const IPTUN_REMOTE: u16 = 3;
     pub(super) const VLAN_ID: u16 = 1;
     pub(super) const BRIDGE_VLAN_FILTERING: u16 = 7;
 
@@ -179,6 +205,8 @@ fn tells_of_losses(name: &str) -> bool {
     PARTS.iter().any(|part| name.contains(part))
 }
 
+const ETHERNET: u32 = 14;
+
 /// `struct ifinfomsg`: family, padding, type at 2, index at 4, flags at 8, change.
 const HEADER: usize = 16;
 
@@ -238,12 +266,20 @@ fn xdp(value: &[u8]) -> Xdp {
 
 fn link_info(info: &[u8], link: &mut Link) {
     use attributes_of::{
-        BRIDGE_VLAN_FILTERING, INFO_DATA, INFO_KIND, INFO_SLAVE_DATA, INFO_SLAVE_KIND, VLAN_ID, VXLAN_ID,
+        BRIDGE_VLAN_FILTERING, GENEVE_ID, INFO_DATA, INFO_KIND, INFO_SLAVE_DATA, INFO_SLAVE_KIND,
+        IPVLAN_MODE, VLAN_ID, VXLAN_ID,
     };
     link.kind = attribute(info, INFO_KIND).map(text);
     let data = attribute(info, INFO_DATA).unwrap_or_default();
     match link.kind.as_deref() {
         Some("vxlan") => link.vni = attribute(data, VXLAN_ID).and_then(|id| id.u32_at(0)),
+        Some("geneve") => link.vni = attribute(data, GENEVE_ID).and_then(|id| id.u32_at(0)),
+        Some(kind @ ("gre" | "gretap" | "ip6gre" | "ip6gretap")) => link.tunnel = Some(gre(kind, data)),
+        Some("ipip" | "sit" | "ip6tnl") => link.tunnel = Some(ip_tunnel(data)),
+        // Mode 0 is `l2`.
+        Some("ipvlan") => {
+            link.routes = attribute(data, IPVLAN_MODE).and_then(|mode| mode.u16_at(0)).unwrap_or(0) != 0;
+        }
         Some("vlan") => link.vlan = attribute(data, VLAN_ID).and_then(|id| id.u16_at(0)),
         Some("bridge") => {
             link.vlan_filtering =
@@ -253,6 +289,48 @@ fn link_info(info: &[u8], link: &mut Link) {
     }
     if attribute(info, INFO_SLAVE_KIND).map(text).as_deref() == Some("bridge") {
         link.bridge_port = attribute(info, INFO_SLAVE_DATA).map(bridge_port);
+    }
+}
+
+fn gre(kind: &str, data: &[u8]) -> Tunnel {
+    use attributes_of::{GRE_IFLAGS, GRE_IKEY, GRE_LOCAL, GRE_OFLAGS, GRE_REMOTE};
+    /// Each makes the header four bytes longer (RFC 2890).
+    const CHECKSUM: u16 = 0x8000;
+    const KEY: u16 = 0x2000;
+    const SEQUENCE: u16 = 0x1000;
+    const HEADER: u32 = 4;
+    let flags = |kind| attribute(data, kind).and_then(|flags| flags.be16_at(0)).unwrap_or(0);
+    let key = attribute(data, GRE_IKEY).and_then(|key| key.array_at(0)).map(u32::from_be_bytes);
+    let ethernet = if kind.ends_with("tap") { ETHERNET } else { 0 };
+    let fields = (flags(GRE_OFLAGS) & (CHECKSUM | KEY | SEQUENCE)).count_ones();
+    let mut tunnel = Tunnel {
+        local: end(data, GRE_LOCAL),
+        remote: end(data, GRE_REMOTE),
+        key: key.filter(|_| flags(GRE_IFLAGS) & KEY != 0),
+        overhead: HEADER + 4 * fields + ethernet,
+    };
+    tunnel.overhead += outer(&tunnel);
+    tunnel
+}
+
+fn ip_tunnel(data: &[u8]) -> Tunnel {
+    use attributes_of::{IPTUN_LOCAL, IPTUN_REMOTE};
+    let mut tunnel =
+        Tunnel { local: end(data, IPTUN_LOCAL), remote: end(data, IPTUN_REMOTE), ..Tunnel::default() };
+    tunnel.overhead = outer(&tunnel);
+    tunnel
+}
+
+/// An end of a tunnel; a zero address is none.
+fn end(data: &[u8], kind: u16) -> Option<IpAddr> {
+    attribute(data, kind).and_then(address).filter(|address| !address.is_unspecified())
+}
+
+/// The length of the outer IP header.
+const fn outer(tunnel: &Tunnel) -> u32 {
+    match (tunnel.remote, tunnel.local) {
+        (Some(IpAddr::V6(_)), _) | (None, Some(IpAddr::V6(_))) => 40,
+        _ => 20,
     }
 }
 
@@ -297,7 +375,7 @@ const fn operstate(state: u8) -> &'static str {
 /// `dev->hard_header_len`, which no interface tells, by the device's type (`ARPHRD_…`).
 const fn header_len(kind: u16) -> u32 {
     match kind {
-        libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => 14,
+        libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => ETHERNET,
         libc::ARPHRD_INFINIBAND => 24,
         // Tunnels and tun devices carry bare IP packets.
         _ => 0,
@@ -393,6 +471,28 @@ mod tests {
         assert_eq!(link.vni, Some(77));
         let port = link.bridge_port.expect("a port");
         assert_eq!((port.state, port.isolated, port.learning, port.flood), ("blocking", true, false, true));
+    }
+
+    #[test]
+    fn a_tunnel_tells_its_ends_its_key_and_what_it_adds() {
+        let of = |kind: &[u8], data: &[(u16, &[u8])]| {
+            let mut link = Link::default();
+            link_info(&nested(&[(1, kind), (2, &nested(data))]), &mut link);
+            link
+        };
+        let key = &7_u32.to_be_bytes();
+        let (iflags, oflags) = (&0x2000_u16.to_be_bytes(), &0x3000_u16.to_be_bytes());
+        let local = &[10, 0, 0, 1];
+        let gre = of(b"gre\0", &[(2, iflags), (3, oflags), (4, key), (6, local), (7, &[0; 4])]);
+        let local = Some(IpAddr::from(*local));
+        assert_eq!(gre.tunnel, Some(Tunnel { local, remote: None, key: Some(7), overhead: 32 }));
+        let without_key = of(b"gre\0", &[(2, &[0, 0]), (4, key)]).tunnel.expect("a tunnel");
+        assert_eq!((without_key.key, without_key.overhead), (None, 24));
+        let ip6tnl = of(b"ip6tnl\0", &[(2, &[1; 16]), (3, &[2; 16])]).tunnel.expect("a tunnel");
+        assert_eq!((ip6tnl.remote, ip6tnl.overhead), (Some(IpAddr::from([2; 16])), 40));
+        assert_eq!(of(b"geneve\0", &[(1, &42_u32.to_ne_bytes())]).vni, Some(42));
+        assert!(of(b"ipvlan\0", &[(1, &1_u16.to_ne_bytes())]).routes);
+        assert!(!of(b"ipvlan\0", &[(1, &0_u16.to_ne_bytes())]).routes);
     }
 
     #[test]

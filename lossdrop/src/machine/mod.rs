@@ -16,6 +16,8 @@ mod sockets;
 mod softnet;
 mod sysctl;
 mod take;
+mod vlans;
+mod wireguard;
 mod xfrm;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +26,7 @@ pub use addresses::Address;
 pub use attached::{Action, Attached, Filter, Hook, attached, cgroup_root};
 pub use conntrack::Conntrack;
 pub use delta::{Moved, Scope, delta};
-pub use links::{BridgePort, Link, Peer, Xdp};
+pub use links::{BridgePort, Link, Peer, Tunnel, Xdp};
 pub use neighbours::{Neighbour, NeighbourState, neighbours};
 pub use nfqueue::NfQueue;
 pub use qdiscs::{Class, Counters, Limit, Qdisc};
@@ -32,6 +34,8 @@ pub use routes::{Query, Route, RouteKind, reverse_path, route};
 pub use sockets::{Listener, UdpSocket};
 pub use softnet::Softnet;
 pub use sysctl::sysctl;
+pub use vlans::{PortVlan, bridge_vlans};
+pub use wireguard::{WgPeer, wireguard_peers};
 pub use xfrm::{Direction, XfrmPolicy, xfrm_policies};
 
 pub use crate::kernel::programs::{CgroupPrograms, Program};

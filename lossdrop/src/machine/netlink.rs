@@ -31,6 +31,7 @@ pub(crate) enum Protocol {
     Route = libc::NETLINK_ROUTE,
     SockDiag = libc::NETLINK_SOCK_DIAG,
     Xfrm = libc::NETLINK_XFRM,
+    Generic = libc::NETLINK_GENERIC,
 }
 
 /// All objects of a kind: `body` is the family's header with attributes, `kind` an `RTM_GET…`. Each answer without its
@@ -60,7 +61,12 @@ pub(crate) fn dump_from(
 
 /// One object.
 pub(crate) fn get(kind: u16, body: &[u8], deadline: Instant) -> io::Result<Vec<u8>> {
-    let (answers, _) = ask(Protocol::Route, kind, NLM_F_REQUEST, body, deadline)?;
+    get_from(Protocol::Route, kind, body, deadline)
+}
+
+/// As [`get`], from another protocol than rtnetlink.
+pub(crate) fn get_from(protocol: Protocol, kind: u16, body: &[u8], deadline: Instant) -> io::Result<Vec<u8>> {
+    let (answers, _) = ask(protocol, kind, NLM_F_REQUEST, body, deadline)?;
     answers.into_iter().next().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 

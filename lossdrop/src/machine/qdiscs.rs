@@ -14,6 +14,8 @@ pub struct Qdisc {
     /// `root`, `ingress`, or the class that it belongs to: `8001:1`.
     pub parent: String,
     pub limit: Option<Limit>,
+    /// Of `fq`: packets that one flow may have in it.
+    pub flow_limit: Option<u32>,
     /// Of `tbf`: bytes a second.
     pub rate: Option<u64>,
     /// Of `tbf`: bytes; no larger packet ever passes.
@@ -160,8 +162,11 @@ fn options(options: &[u8], ticks: Ticks, qdisc: &mut Qdisc) {
         // TCA_FQ_CODEL_LIMIT, TCA_CODEL_LIMIT, TCA_PIE_LIMIT, TCA_FQ_PIE_LIMIT are 2, 2, 2 and 1.
         "fq_codel" | "codel" | "pie" => qdisc.limit = number(2).map(Limit::Packets),
         "fq_pie" => qdisc.limit = number(1).map(Limit::Packets),
-        // TCA_FQ_PLIMIT
-        "fq" => qdisc.limit = number(1).map(Limit::Packets),
+        // TCA_FQ_PLIMIT, TCA_FQ_FLOW_PLIMIT
+        "fq" => {
+            qdisc.limit = number(1).map(Limit::Packets);
+            qdisc.flow_limit = number(2);
+        }
         // `struct tc_sfq_qopt`: quantum, perturbation, limit.
         "sfq" => qdisc.limit = options.u32_at(8).map(Limit::Packets),
         // TCA_RED_PARMS, whose first field is the limit.

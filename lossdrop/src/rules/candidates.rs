@@ -58,7 +58,7 @@ pub enum What {
         handle: Option<u64>,
         /// As its tool prints it.
         text: String,
-        /// [`Verdict::Drop`], [`Verdict::Reject`], [`Verdict::Queue`] or [`Verdict::Unknown`].
+        /// [`Verdict::Drop`], [`Verdict::Reject`], [`Verdict::SynProxy`], [`Verdict::Queue`] or [`Verdict::Unknown`].
         verdict: Verdict,
         /// The element of a map or set that decided.
         element: Option<Decisive>,

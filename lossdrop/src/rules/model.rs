@@ -356,6 +356,8 @@ pub enum Verdict {
     Queue,
     /// Taken out of the way, not dropped.
     Stolen,
+    /// Handshakes are taken out of the way; an acknowledgement whose SYN cookie is wrong is dropped.
+    SynProxy,
     /// Back to the chain that jumped here.
     Return,
     /// Into that chain, and back.

@@ -222,7 +222,8 @@ fn add_statement(rule: &mut Rule, statement: &Value, named_counter: impl Fn(&str
         "jump" => rule.verdict = Verdict::Jump(text(body, "target").to_owned()),
         "goto" => rule.verdict = Verdict::Goto(text(body, "target").to_owned()),
         "snat" | "dnat" | "masquerade" | "redirect" => rule.verdict = Verdict::Accept,
-        "fwd" | "synproxy" => rule.verdict = Verdict::Stolen,
+        "fwd" => rule.verdict = Verdict::Stolen,
+        "synproxy" => rule.verdict = Verdict::SynProxy,
         "xt" => add_xt(rule, body),
         "set" => add_update(rule, body),
         "mangle" => {

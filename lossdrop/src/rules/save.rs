@@ -112,7 +112,8 @@ pub(super) fn target(name: &str) -> Verdict {
         "REJECT" => Verdict::Reject,
         "QUEUE" | "NFQUEUE" => Verdict::Queue,
         "RETURN" => Verdict::Return,
-        "SYNPROXY" | "TARPIT" | "STEAL" => Verdict::Stolen,
+        "SYNPROXY" => Verdict::SynProxy,
+        "TARPIT" | "STEAL" => Verdict::Stolen,
         "AUDIT" | "CHECKSUM" | "CLASSIFY" | "CONNMARK" | "CONNSECMARK" | "CT" | "DSCP" | "ECN" | "HL"
         | "HMARK" | "IDLETIMER" | "LED" | "LOG" | "MARK" | "NFLOG" | "NOTRACK" | "RATEEST" | "SECMARK"
         | "SET" | "TCPMSS" | "TCPOPTSTRIP" | "TEE" | "TOS" | "TRACE" | "TTL" | "ULOG" | "CONTINUE" => {

@@ -119,7 +119,7 @@ impl<'a> Walk<'a> {
             Verdict::Accept => step(false, true),
             Verdict::Stolen => step(false, false),
             Verdict::Return => step(true, false),
-            Verdict::Drop | Verdict::Reject => {
+            Verdict::Drop | Verdict::Reject | Verdict::SynProxy => {
                 if !self.place.queued {
                     self.rule(chain, rule, verdict, element, sure_here);
                 }

@@ -1,17 +1,19 @@
-//! A table of connections that is full. Its size is the whole machine's.
+//! A table of connections that is full (its size is the whole machine's), and a SYNPROXY in front of it.
 
 use std::fs;
+use std::net::SocketAddrV4;
 
 use anyhow::{Context, Result};
 
 use super::nf_needs;
+use super::pair::{CLIENT_V4, SERVER_V4};
 use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use crate::counter::Counter;
 use crate::finding::Finding;
 use crate::netns::Netns;
 use crate::scenario::{Lab, Scenario, Shot};
 
-pub(super) const ALL: &[Scenario] = &[FULL];
+pub(super) const ALL: &[Scenario] = &[FULL, SYNPROXY];
 
 const FULL: Scenario = Scenario {
     name: "nf-conntrack-full",
@@ -27,6 +29,50 @@ const FULL: Scenario = Scenario {
         ..Finding::RULE
     }],
     setup: || Ok(Box::new(Crowded::new()?)),
+};
+
+const SYNPROXY: Scenario = Scenario {
+    name: "nf-synproxy-cookie",
+    summary: "a SYNPROXY that gets acknowledgements of handshakes that it has not made",
+    watch: "sudo lossdrop trace --port 5311",
+    packets: "4 TCP ACKs from 4 ports, 10.0.0.1 → 10.0.0.2:5311",
+    needs: nf_needs::SYNPROXY,
+    findings: &[Finding {
+        kind: "netfilter/synproxy",
+        culprit: &["filter INPUT rule 1", "SYNPROXY"],
+        numbers: &[("packets", 4)],
+        ..Finding::RULE
+    }],
+    setup: || {
+        const {
+            Plain {
+                setup: &[
+                    ("server", "iptables -t raw -A PREROUTING -p tcp --dport 5311 --syn -j CT --notrack"),
+                    (
+                        "server",
+                        "iptables -A INPUT -p tcp --dport 5311 -m conntrack --ctstate INVALID,UNTRACKED \
+                         -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460",
+                    ),
+                    // Else an ACK without a handshake begins a connection.
+                    ("server", "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose"),
+                ],
+                volleys: &[Volley {
+                    traffic: Traffic::Ack {
+                        from: "client",
+                        src: CLIENT_V4,
+                        to: SocketAddrV4::new(SERVER_V4, 5311),
+                        count: 4,
+                    },
+                    lost: &[Lost {
+                        proto: "tcp",
+                        ..Lost::nft("10.0.0.2:5311", Counter::Iptables("iptables", "filter", "INPUT", 1))
+                    }],
+                }],
+                ..Plain::PAIR
+            }
+        }
+        .lab()
+    },
 };
 
 const STAGE: Plain = Plain {

@@ -34,4 +34,19 @@ pub(super) const NFQUEUE: &[Need] = &[Need::Feature {
     trial: "iptables -A INPUT -j NFQUEUE --queue-num 3 && iptables-legacy -A INPUT -j NFQUEUE --queue-num 3",
 }];
 
+pub(super) const SYNPROXY: &[Need] = &[Need::Feature {
+    what: "SYNPROXY target of iptables",
+    trial: "iptables -t raw -A PREROUTING -p tcp --syn -j CT --notrack \
+            && iptables -A INPUT -p tcp -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --sack-perm",
+}];
+
+pub(super) const NFQUEUE_LISTENER: &[Need] = &[
+    Need::Tool("perl"),
+    Need::Feature {
+        what: "NFQUEUE target of iptables",
+        trial: "iptables -A INPUT -j NFQUEUE --queue-num 3 \
+                && { test -e /proc/net/netfilter/nfnetlink_queue || modprobe -q nfnetlink_queue; }",
+    },
+];
+
 pub(super) const CONNTRACK_FULL: &[Need] = &[Need::OwnMachine, Need::Tool("conntrack")];

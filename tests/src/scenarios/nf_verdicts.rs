@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use super::nf_needs;
 use super::pair::{CLIENT_V4, SERVER_V4};
-use super::plain::{Lost, Plain, Traffic, Volley};
+use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::Finding;
@@ -17,6 +17,7 @@ pub(super) const ALL: &[Scenario] = &[
     INVALID_NFT,
     INVALID_IPTABLES,
     QUEUE,
+    QUEUE_FULL,
     QUEUE_LEGACY,
     REJECT_RESET,
 ];
@@ -230,6 +231,58 @@ const QUEUE: Scenario = Scenario {
                         reason: "NOT_SPECIFIED",
                         symbols: &["nf_queue"],
                         ..Lost::nft("10.0.0.2:5306", Counter::Iptables("iptables", "filter", "INPUT", 1))
+                    }],
+                }],
+                ..Plain::PAIR
+            }
+        }
+        .lab()
+    },
+};
+
+const QUEUE_FULL: Scenario = Scenario {
+    name: "nf-nfqueue-full",
+    summary: "a rule that queues for a program that listens and never reads",
+    watch: "sudo lossdrop trace --port 5309",
+    packets: "10 UDP datagrams, 10.0.0.1 → 10.0.0.2:5309; the first 3 of all wait in the queue",
+    needs: nf_needs::NFQUEUE_LISTENER,
+    findings: &[Finding {
+        kind: "netfilter/nfqueue-full",
+        severity: "capacity",
+        culprit: &["NFQUEUE 3"],
+        numbers: &[("queue", 3)],
+        ..Finding::RULE
+    }],
+    setup: || {
+        const {
+            Plain {
+                setup: &[
+                    ("server", "iptables -A INPUT -p udp --dport 5309 -j NFQUEUE --queue-num 3"),
+                    // NFQNL_MSG_CONFIG to queue 3: NFQA_CFG_CMD bind; NFQA_CFG_PARAMS metadata only, NFQA_CFG_QUEUE_MAXLEN 3.
+                    (
+                        "server",
+                        r#"perl -e 'socket(S, 16, 3, 12) && bind(S, pack("SSLL", 16, 0, 0, 0)) or die $!;
+                            sub at { my ($type, $data) = @_;
+                                pack("SS", 4 + length $data, $type) . $data . "\0" x (-length($data) % 4) }
+                            sub say_to { my $body = pack("CCn", 0, 0, 3) . join "", @_;
+                                syswrite S, pack("LSSLL", 16 + length $body, 0x302, 5, 1, 0) . $body;
+                                sysread S, my $answer, 4096; unpack("x16l", $answer) and die "refused" }
+                            say_to(at(1, pack("CCn", 1, 0, 2)));
+                            say_to(at(2, pack("NC", 0, 1)), at(3, pack("N", 3)));
+                            fork or do { close STDOUT; close STDERR; sleep 3600 }'"#,
+                    ),
+                ],
+                sinks: &[("server", "10.0.0.2:5309")],
+                volleys: &[Volley {
+                    traffic: Traffic::udp("10.0.0.2:5309", 10),
+                    lost: &[Lost {
+                        reason: "NOT_SPECIFIED",
+                        symbols: &["nf_queue"],
+                        share: Share::AsCounted,
+                        ..Lost::nft(
+                            "10.0.0.2:5309",
+                            Counter::Shell("awk '{ print $6 }' /proc/net/netfilter/nfnetlink_queue"),
+                        )
                     }],
                 }],
                 ..Plain::PAIR

@@ -6,7 +6,7 @@ use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
 use crate::scenario::Scenario;
 
-pub(super) const ALL: &[Scenario] = &[HTB_LEAF, TBF_LEAF, OVERSIZE, NETEM, FQ_CODEL];
+pub(super) const ALL: &[Scenario] = &[HTB_LEAF, TBF_LEAF, PRIO_LEAF, OVERSIZE, NETEM, FQ_CODEL, FQ];
 
 const FOUND: Finding = Finding {
     kind: "queue/qdisc-limit",
@@ -80,6 +80,27 @@ const TBF_LEAF: Scenario = Scenario {
     ..HTB_LEAF
 };
 
+const PRIO_LEAF: Scenario = Scenario {
+    name: "qdisc-prio-leaf",
+    summary: "a band of prio whose own queue is full, behind a token bucket",
+    packets: "20 UDP datagrams of 400 bytes, 10.0.0.1 → 10.0.0.2:5350, through pfifo limit 3 in the third band",
+    needs: &[Need::Qdisc("prio")],
+    setup: || {
+        const PLAIN: Plain = Plain {
+            setup: &[(
+                "client",
+                // All that is neither bulk nor interactive goes by the third band.
+                "tc qdisc add dev eth0 root handle 1: tbf rate 8kbit burst 1600 limit 100000 \
+                 && tc qdisc add dev eth0 parent 1:1 handle 2: prio priomap 2 2 2 2 2 2 0 0 2 2 2 2 2 2 2 2 \
+                 && tc qdisc add dev eth0 parent 2:3 handle 10: pfifo limit 3",
+            )],
+            ..SLOW
+        };
+        PLAIN.lab()
+    },
+    ..HTB_LEAF
+};
+
 const OVERSIZE: Scenario = Scenario {
     name: "qdisc-oversize",
     summary: "packets that are larger than a token bucket ever gets",
@@ -141,6 +162,27 @@ const FQ_CODEL: Scenario = Scenario {
                  && tc class add dev eth0 parent 1: classid 1:10 htb rate 8kbit burst 1600 \
                  && tc qdisc add dev eth0 parent 1:10 handle 10: fq_codel limit 3 target 100s interval 200s",
             )],
+            ..SLOW
+        };
+        PLAIN.lab()
+    },
+    ..HTB_LEAF
+};
+
+const FQ: Scenario = Scenario {
+    name: "qdisc-fq-flow-limit",
+    summary: "an fq that paces, and a flow that has more packets than it may have in it",
+    packets: "20 UDP datagrams of 400 bytes, 10.0.0.1 → 10.0.0.2:5350, through fq flow_limit 3 maxrate 8kbit",
+    needs: &[Need::Qdisc("fq")],
+    findings: &[Finding {
+        culprit: &["fq 1:", "eth0"],
+        numbers: &[("limit", 10_000), ("flow_limit", 3)],
+        ..FOUND
+    }],
+    setup: || {
+        const PLAIN: Plain = Plain {
+            setup: &[("client", "tc qdisc add dev eth0 root handle 1: fq flow_limit 3 maxrate 8kbit")],
+            volleys: &[Volley { traffic: SENT, lost: &[Lost { reason: "FQ_FLOW_LIMIT", ..LOST }] }],
             ..SLOW
         };
         PLAIN.lab()

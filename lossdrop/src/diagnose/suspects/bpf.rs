@@ -81,6 +81,11 @@ fn tc(hook: Hook, group: &Group, context: &Context) -> Suspect<'static> {
         .iter()
         .filter(|filter| filter.hook == hook && (filter.drops() || filter.program.is_some()))
         .collect();
+    // An action counts what it drops.
+    let able: Vec<&Filter> = match able.iter().any(|filter| dropped(filter) > 0) {
+        true => able.into_iter().filter(|filter| dropped(filter) > 0 || filter.program.is_some()).collect(),
+        false => able,
+    };
     let programs: Vec<&Program> =
         attached.tcx.iter().filter(|(at, _)| *at == hook).map(|(_, program)| program).collect();
     let confidence =
@@ -108,6 +113,11 @@ fn tc(hook: Hook, group: &Group, context: &Context) -> Suspect<'static> {
     .confidence(confidence)
 }
 
+/// Packets that a filter's actions have dropped since it was set up.
+fn dropped(filter: &Filter) -> u32 {
+    filter.dropper().map_or(0, |action| action.counters.drops)
+}
+
 fn tc_filter(filter: Filter, hook: Hook, device: String, group: &Group) -> Suspect<'static> {
     let name = match &filter.program {
         Some(program) => format!("{} on {device}", called(program)),
@@ -123,19 +133,40 @@ fn tc_filter(filter: Filter, hook: Hook, device: String, group: &Group) -> Suspe
         ))
         .with("dev", device.clone())
         .with("pref", filter.preference);
-    Suspect::of(group, Some(culprit), move |group, context| {
+    // One that polices lets through what its rate allows.
+    let police = filter.dropper().filter(|action| action.kind == "police").cloned();
+    let kind = if police.is_some() { &kinds::BPF_TC_POLICE } else { group.verdict.kind };
+    let suspect = Suspect::of(group, Some(culprit), move |group, context| {
         let netns = group.key.netns;
+        let rate = police.as_ref().and_then(|police| police.rate).map(|rate| rate * 8);
         let what = match &filter.program {
             Some(program) => format!("the BPF program {}", called(program)),
             None => format!("its action {}", actions(&filter)),
         };
         let text = format!(
-            "A tc filter at the {} of {device} ({} pref {}) matched the packets, and {what} dropped them. Somebody set it up to do that.",
+            "A tc filter at the {} of {device} ({} pref {}) matched the packets, and {what} dropped {}. Somebody set it up to do that.",
             hook.name(),
             filter.kind,
-            filter.preference
+            filter.preference,
+            match rate {
+                Some(rate) => format!("those over its rate of {rate} bit/s"),
+                None => "them".to_owned(),
+            }
         );
-        Story::new(format!("a tc {} filter drops them at {device}", hook.name()), text)
+        let title = match &police {
+            Some(_) => format!("a tc policer drops what is over its rate at {device}"),
+            None => format!("a tc {} filter drops them at {device}", hook.name()),
+        };
+        let story = Story::new(title, text);
+        let story = match filter.dropper() {
+            Some(action) => story.number("packets", action.counters.drops),
+            None => story,
+        };
+        let story = match rate {
+            Some(rate) => story.number("rate", rate),
+            None => story,
+        };
+        story
             .fix(
                 context.places.tc(
                     netns,
@@ -147,7 +178,8 @@ fn tc_filter(filter: Filter, hook: Hook, device: String, group: &Group) -> Suspe
                 context.places.tc(netns, &format!("-s filter show dev {device} {}", hook.name())),
                 "the filters and their counts",
             )
-    })
+    });
+    if kind == group.verdict.kind { suspect } else { suspect.kind(kind) }
 }
 
 fn actions(filter: &Filter) -> String {

@@ -1,5 +1,9 @@
 //! Devices and bridges.
 
+mod vlan;
+
+use lossdrop_common::Shape;
+
 use super::{Story, Suspect, other};
 use crate::{
     diagnose::{
@@ -18,6 +22,10 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
         down(group, context)
     } else if kind == &kinds::DEVICE_FOREIGN_VLAN {
         foreign_vlan(group, context)
+    } else if kind == &kinds::DEVICE_MACVLAN {
+        stacked(group, context)
+    } else if kind == &kinds::DEVICE_BRIDGE_VLAN {
+        vlan::suspect(group, context)
     } else if kind == &kinds::DEVICE_BRIDGE_STP
         || kind == &kinds::DEVICE_BRIDGE_NO_PORT
         || kind == &kinds::DEVICE_BRIDGE_REFUSED
@@ -41,12 +49,21 @@ pub(super) fn down(group: &Group, context: &Context) -> Suspect<'static> {
             None => return other::suspect(group, context),
         },
     };
-    let culprit = Culprit::new("device", device.clone());
-    let culprit = match context.places.name(netns) {
+    is_down(netns, device, group, context)
+}
+
+fn is_down(netns: u32, device: String, group: &Group, context: &Context) -> Suspect<'static> {
+    let culprit = device_in(netns, &device, context);
+    Suspect::of(group, Some(culprit), move |_, context| tell_down(netns, &device, context)).in_netns(netns)
+}
+
+/// A device that is elsewhere than the packets are.
+fn device_in(netns: u32, device: &str, context: &Context) -> Culprit {
+    let culprit = Culprit::new("device", device);
+    match context.places.name(netns) {
         Some(name) => culprit.with("netns", name),
         None => culprit,
-    };
-    Suspect::of(group, Some(culprit), move |_, context| tell_down(netns, &device, context)).in_netns(netns)
+    }
 }
 
 fn tell_down(netns: u32, device: &str, context: &Context) -> Story {
@@ -93,6 +110,13 @@ fn foreign_vlan(group: &Group, context: &Context) -> Suspect<'static> {
         Target::Number(vlan) => Some(vlan),
         _ => None,
     };
+    // There is one, and it is down.
+    let own = |(_, link): &(u32, &Link)| vlan.is_some() && link.vlan.map(u32::from) == vlan && !link.is_up();
+    if let Some((netns, link)) = context.devices_over(group.key.netns, group.key.ifindex).find(own) {
+        return is_down(netns, link.name.clone(), group, context)
+            .kind(&kinds::DEVICE_DOWN)
+            .confidence(Confidence::Certain);
+    }
     let tag = vlan.map_or_else(|| "a VLAN".to_owned(), |vlan| format!("VLAN {vlan}"));
     let culprit = Culprit { name: format!("{} {tag}", device.name), ..device.clone() };
     let device = device.name;
@@ -121,12 +145,48 @@ fn foreign_vlan(group: &Group, context: &Context) -> Suspect<'static> {
     })
 }
 
+/// A macvlan or an ipvlan, whose packets the kernel has at the device below.
+fn stacked(group: &Group, context: &Context) -> Suspect<'static> {
+    let source = group.find(crate::diagnose::group::Sample::addresses).map(|(source, _)| source);
+    let has_source = |(netns, link): &(u32, &Link)| {
+        context.state(*netns).is_some_and(|state| {
+            state.addresses.iter().any(|known| known.index == link.index && Some(known.address) == source)
+        })
+    };
+    let is_group = group.find(|sample| sample.has_shape(Shape::MULTICAST).then_some(())).is_some();
+    let above = context.devices_over(group.key.netns, group.key.ifindex).find(has_source);
+    let own = || Some((group.key.netns, context.link(group.key.netns, group.key.ifindex)?));
+    let routes = above.or_else(own).filter(|(_, link)| link.routes && is_group);
+    let Some((netns, name)) = routes.map(|(netns, link)| (netns, link.name.clone())) else {
+        return other::suspect(group, context);
+    };
+    let culprit = device_in(netns, &name, context);
+    Suspect::of(group, Some(culprit), move |_, context| {
+        let text = format!(
+            "{name}{} is an ipvlan in mode l3: it routes, and sends neither multicasts nor broadcasts. What rests on them (mDNS, DHCP, \
+             discovery) does not work there; the mode l2 would carry them.",
+            context.places.of(netns)
+        );
+        Story::new(format!("{name} is an ipvlan that carries no multicasts and broadcasts"), text)
+            .fix(
+                context.places.ip(netns, &format!("link set {name} type ipvlan mode l2")),
+                "all ipvlans of its parent then switch instead of routing: the network outside must know their addresses",
+            )
+            .look(context.places.ip(netns, &format!("-d link show dev {name}")), "the mode")
+    })
+    .in_netns(netns)
+    .confidence(Confidence::Certain)
+}
+
 /// A bridge that does not forward: a port that is not forwarding, or no port to send to.
 fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
     let Some(device) = other::device(group, context) else { return other::suspect(group, context) };
     let name = device.name.clone();
     let port = context.link_named(group.key.netns, &name).and_then(|link| link.bridge_port);
     let known = port.is_some_and(|port| port.isolated || port.state != "forwarding");
+    if !known && let Some(refused) = vlan::refused_by_others(group, context) {
+        return refused;
+    }
     let confidence = if known { Confidence::Certain } else { group.verdict.confidence };
     Suspect::of(group, Some(device), move |group, context| {
         let netns = group.key.netns;

@@ -159,6 +159,7 @@ fn kind_of(verdict: &'static Kind, candidate: &Candidate, group: &Group, context
             });
             if listened { &kinds::NETFILTER_NFQUEUE_FULL } else { &kinds::NETFILTER_NFQUEUE_NO_LISTENER }
         }
+        What::Rule { verdict: Verdict::SynProxy, .. } => &kinds::NETFILTER_SYNPROXY,
         What::Rule { ct_invalid: true, .. } => &kinds::NETFILTER_CONNTRACK_INVALID,
         What::Rule { verdict: Verdict::Reject, .. } => &kinds::NETFILTER_REJECT,
         What::Rule { .. } => &kinds::NETFILTER_RULE,
@@ -253,6 +254,13 @@ fn told(candidate: &Candidate, kind: &'static Kind, name: &str) -> (String, Stri
             "a rule drops by chance or by rate".to_owned(),
             "The rule drops only some of the packets that it is about, by chance, rate or quota: \"now and then\" to whoever sends \
              them."
+                .to_owned(),
+        ),
+        What::Rule { verdict: Verdict::SynProxy, .. } => (
+            "SYNPROXY refuses acknowledgements whose cookie is wrong".to_owned(),
+            "The rule answers SYNs in the server's place and lets a client through only when its acknowledgement brings the cookie back. \
+             These did not: an ACK flood, clients that answer after minutes, or connections that are older than the rule \
+             (conntrack calls them invalid, as net.netfilter.nf_conntrack_tcp_loose is 0)."
                 .to_owned(),
         ),
         What::Rule { ct_invalid: true, .. } => (

@@ -135,7 +135,13 @@ fn tell_limit(
 ) -> Story {
     let Qdisc { kind, limit, .. } = qdisc;
     let (qlen, backlog) = held.unwrap_or((qdisc.counters.qlen, qdisc.counters.backlog));
-    let what = limit.map_or_else(|| "its limit".to_owned(), |limit| limit.to_string());
+    // While the whole has room, it is one flow that has not.
+    let of_flow = qdisc.flow_limit.filter(|_| limit.is_some_and(|limit| qlen < limit.amount()));
+    let what = match (of_flow, limit) {
+        (Some(packets), _) => format!("{packets} packets of one flow (flow_limit)"),
+        (None, Some(limit)) => limit.to_string(),
+        (None, None) => "its limit".to_owned(),
+    };
     let rate = match qdisc.rate {
         Some(rate) => format!(" It lets out {} bit/s, and more came in.", rate * 8),
         None => " More came in than the device, or the class above, lets out.".to_owned(),
@@ -145,15 +151,24 @@ fn tell_limit(
          bursts and adds delay; against a load that lasts only a higher rate or fewer senders help.",
         qdisc.handle
     );
-    let mut story = Story::new(format!("the queue {kind} on {device} is full"), text)
-        .number("qlen", qlen)
-        .number("backlog", backlog);
+    let title = match of_flow {
+        Some(_) => format!("a flow has too many packets in the queue {kind} on {device}"),
+        None => format!("the queue {kind} on {device} is full"),
+    };
+    let mut story = Story::new(title, text).number("qlen", qlen).number("backlog", backlog);
     if let Some(limit) = limit {
         story = story.number("limit", limit.amount());
+    }
+    if let Some(packets) = of_flow {
+        story = story.number("flow_limit", packets);
     }
     let netns = group.key.netns;
     let address = address(qdisc, device);
     let command = match (kind.as_str(), limit) {
+        ("fq", Some(limit)) if of_flow.is_some() => {
+            let wanted = of_flow.unwrap_or(0).saturating_mul(10).max(1000).min(limit.amount());
+            context.places.tc(netns, &format!("qdisc change {address} fq flow_limit {wanted}"))
+        }
         ("pfifo_fast" | "noqueue", Some(Limit::Packets(limit))) => {
             let wanted = limit.saturating_mul(10).max(1000);
             context.places.ip(netns, &format!("link set {device} txqueuelen {wanted}"))

@@ -50,6 +50,21 @@ kinds! { BPF:
             "remove the filter: `tc filter del dev DEV egress pref N`",
         ],
     }
+    BPF_TC_POLICE: Bpf / "tc-police" Capacity {
+        "a tc policer drops what is over its rate",
+        causes: [
+            "more is sent than the policer lets through: bursts, or a rate that is lower than it was meant to be",
+            "too small a `burst`: even a flow below the rate loses packets",
+        ],
+        look: [
+            "`tc -s filter show dev DEV ingress`: `police`, its `rate`, `burst` and `dropped`",
+        ],
+        fixes: [
+            "a higher rate: `tc actions change action police rate RATE burst BYTES conform-exceed drop index N`",
+            "shape instead of dropping, on the sender: `tc qdisc replace dev DEV root tbf rate RATE burst BYTES latency 50ms`",
+            "remove the filter: `tc filter del dev DEV ingress pref N`",
+        ],
+    }
     BPF_TC_ERROR: Bpf / "tc-error" Fault {
         "tc failed on the packet",
         causes: [
@@ -158,14 +173,14 @@ kinds! { BPF:
     }
 
     TUNNEL_UNKNOWN_VNI: Tunnel / "unknown-vni" Fault {
-        "no VXLAN device here has the packet's VNI",
+        "no tunnel device here has the packet's VNI",
         causes: [
             "the device of that VNI was not created here, or is down",
             "the other side sends a wrong VNI, or to the wrong host",
         ],
         look: [
-            "`ip -d link show type vxlan`: `id`, `dstport`, state",
-            "`tcpdump -ni DEV udp port 4789`: the VNI of the packets",
+            "`ip -d link show type vxlan`, or `type geneve`: `id`, `dstport`, state",
+            "`tcpdump -ni DEV udp port 4789`, Geneve 6081: the VNI of the packets",
         ],
         fixes: [
             "`ip link add NAME type vxlan id VNI dstport 4789 dev DEV`, and `ip link set NAME up`",

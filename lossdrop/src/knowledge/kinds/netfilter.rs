@@ -125,6 +125,23 @@ kinds! { NETFILTER:
             "leave DNS untracked, in a chain of priority raw: `nft add rule inet TABLE CHAIN udp dport 53 notrack`",
         ],
     }
+    NETFILTER_SYNPROXY: Netfilter / "synproxy" Policy {
+        "SYNPROXY refuses acknowledgements whose cookie is wrong",
+        causes: [
+            "an ACK flood, which it is there to refuse",
+            "connections that are older than the rule, or that conntrack has forgotten",
+            "a client that answers later than cookies are valid (minutes)",
+        ],
+        look: [
+            "`cat /proc/net/stat/synproxy`: `cookie_invalid` (hexadecimal)",
+            "`conntrack -L -p tcp`: whether the connections are known",
+            "`sysctl net.netfilter.nf_conntrack_tcp_loose net.ipv4.tcp_syncookies`",
+        ],
+        fixes: [
+            "let known connections pass above the rule: `-m conntrack --ctstate ESTABLISHED -j ACCEPT`",
+            "take the rule away: `iptables -D CHAIN N`",
+        ],
+    }
     NETFILTER_NFQUEUE_NO_LISTENER: Netfilter / "nfqueue-no-listener" Fault {
         "nobody listens on the NFQUEUE",
         causes: [
