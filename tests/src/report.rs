@@ -41,6 +41,12 @@ impl Tried {
         Ok(OpenOptions::new().append(true).create(true).open(path)?.write_all(line.as_bytes())?)
     }
 
+    /// The same scenario in the same way.
+    #[must_use]
+    pub fn is_again(&self, other: &Self) -> bool {
+        self.scenario == other.scenario && self.arguments == other.arguments
+    }
+
     /// Reads a report back. What is no whole line is left out: a machine may end in the middle of one.
     #[must_use]
     pub fn read(report: &str) -> Vec<Self> {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The longest that a survey may take. What is not read by then is missing, and a note says so.
-pub const LIMIT: Duration = Duration::from_secs(5);
+pub const LIMIT: Duration = Duration::from_secs(15);
 /// Namespaces whose rules are read at the same time.
 const THREADS: usize = 2;
 

@@ -28,14 +28,17 @@ const PACKAGES: [&str; 3] = ["qemu-system-x86", "cpio", "xz-utils"];
 /// Static, as it is released: it runs on any Linux, whatever its C library.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// Something of each class, and what few kernels can run.
+const BRIEF: &str = "udp-closed-port,tcp-closed-port,udp-rcvbuf-full,socket-filter,checksum-udp,routing-reverse-path,\
+    neighbour-queue,container-mtu,mtu-veth-peer,mtu-forward-dummy,mtu-tunnel-gre,nf-nft-three-jumps,nf-nft-no-counter,\
+    nf-legacy-input-rule,nf-bridge-iptables,nf-synproxy,nf-nfqueue-full,nf-conntrack-full,qdisc-netem,qdisc-fq,qdisc-prio,\
+    qdisc-htb,vlan-,bridge-vlan,ipvlan,tunnel-,tc-";
+
 /// What is diagnosed again in other ways, which must find the same: scenarios, and arguments of `lossdrop diagnose`.
-const AGAIN: [(&str, &str); 2] = [
-    ("nf-", "--no-probes"),
-    (
-        "udp-closed-port,udp-rcvbuf,mtu-veth-peer,qdisc-full,nf-legacy-input-rule,routing-no-route",
-        "--attach raw-tp",
-    ),
-];
+const AGAIN: [(&str, &str); 2] = [("nf-", "--no-probes"), (RAW_TRACEPOINT, "--attach raw-tp")];
+const AGAIN_BRIEF: [(&str, &str); 2] =
+    [("nf-nft-three-jumps,nf-nft-no-counter,nf-legacy-input-rule", "--no-probes"), (RAW_TRACEPOINT, "--attach raw-tp")];
+const RAW_TRACEPOINT: &str = "mtu-veth-peer,qdisc-full,udp-rcvbuf,nf-legacy-input-rule";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -45,6 +48,9 @@ pub(crate) struct Args {
     /// Names of scenarios or parts of them, with commas between them: only these
     #[arg(long, default_value = "")]
     scenario: String,
+    /// Only something of each class, and what few kernels can run
+    #[arg(long, conflicts_with = "scenario")]
+    brief: bool,
     /// Further arguments of `lossdrop diagnose`: --no-probes
     #[arg(long, value_name = "ARGUMENTS", default_value = "", allow_hyphen_values = true)]
     with: String,
@@ -83,15 +89,16 @@ pub(crate) fn run(arguments: &Args) -> Result<()> {
         }
     }
     println!();
-    for run in &runs {
-        println!("{}", run.summary());
-    }
     failed.extend(runs.iter().filter(|run| !run.is_good()).map(Run::summary));
-    ensure!(failed.is_empty(), "not every kernel is fine:\n{}", failed.join("\n"));
+    for run in &mut runs {
+        println!("{}", run.summary());
+        run.add_earlier(&scratch.join(run.version))?;
+    }
     if arguments.write {
         let path = crate::root().join("docs/kernels.md");
         fs::write(&path, report::document(&runs)?).with_context(|| path.display().to_string())?;
     }
+    ensure!(failed.is_empty(), "not every kernel is fine:\n{}", failed.join("\n"));
     Ok(())
 }
 
@@ -179,10 +186,15 @@ fn tests(arguments: &Args) -> String {
     let mut script = String::from(
         "/lab/lossdrop check --json >/dev/ttyS3\n\
          export LOSSDROP_BIN=/lab/lossdrop LOSSDROP_LAB_REPORT=/dev/ttyS2\n\
-         export LOSSDROP_LAB_OWN_MACHINE=1 LOSSDROP_SIDE_BY_SIDE=2\n",
+         export LOSSDROP_LAB_OWN_MACHINE=1 LOSSDROP_SIDE_BY_SIDE=3\n",
     );
-    let whole = [(&*arguments.scenario, &*arguments.with)];
-    let again: &[(&str, &str)] = if arguments.scenario.is_empty() { &AGAIN } else { &[] };
+    let scenarios = if arguments.brief { BRIEF } else { &arguments.scenario };
+    let whole = [(scenarios, &*arguments.with)];
+    let again: &[(&str, &str)] = match (arguments.brief, scenarios) {
+        (true, _) => &AGAIN_BRIEF,
+        (false, "") => &AGAIN,
+        (false, _) => &[],
+    };
     for (number, (scenarios, with)) in whole.iter().chain(again).enumerate() {
         // That its commands help is shown by the first look.
         if arguments.without_fixes || number > 0 {

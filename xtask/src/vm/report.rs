@@ -17,9 +17,12 @@ use super::{
 /// What the verifier looks at, at most (`BPF_COMPLEXITY_LIMIT_INSNS` in `include/linux/bpf.h`, since 5.2).
 const INSTRUCTIONS: u64 = 1_000_000;
 
+/// The last outcomes on a kernel.
+const KEPT: &str = "results.jsonl";
+
 /// The lab on one kernel.
 pub(super) struct Run {
-    version: &'static str,
+    pub(super) version: &'static str,
     release: String,
     took: Duration,
     check: Value,
@@ -40,6 +43,17 @@ impl Run {
             check: serde_json::from_str(&read(CHECK)?).context("`lossdrop check --json` said no JSON")?,
             tried: Tried::read(&read(REPORT)?),
         })
+    }
+
+    /// Adds the last outcomes of what was not tried this time, and keeps all of them for the next.
+    pub(super) fn add_earlier(&mut self, folder: &Path) -> Result<()> {
+        let kept = folder.join(KEPT);
+        let earlier = Tried::read(&fs::read_to_string(&kept).unwrap_or_default());
+        let is_old = |earlier: &Tried| !self.tried.iter().any(|tried| tried.is_again(earlier));
+        let old: Vec<Tried> = earlier.into_iter().filter(is_old).collect();
+        self.tried.extend(old);
+        let lines: Result<Vec<String>, _> = self.tried.iter().map(serde_json::to_string).collect();
+        Ok(fs::write(kept, lines?.join("\n"))?)
     }
 
     fn count(&self, of: impl Fn(&Outcome) -> bool) -> usize {
@@ -138,6 +152,8 @@ pub(super) fn document(runs: &[Run]) -> Result<String> {
         let missing = if missing.is_empty() { "nothing".to_owned() } else { missing.join("; ") };
         writeln!(text, "* {}: {missing}.", run.version)?;
     }
+    text.push('\n');
+    text.push_str(include_str!("aarch64.md"));
     Ok(text)
 }
 
