@@ -60,7 +60,9 @@ impl Machine<'_> {
     }
 
     fn command(&self) -> Command {
-        let mut qemu = Command::new(match self.kind {
+        // It ends with this process, whatever ends that.
+        let mut qemu = Command::new("setpriv");
+        qemu.args(["--pdeathsig", "KILL"]).arg(match self.kind {
             Kind::X86 => "qemu-system-x86_64",
             Kind::Aarch64 => "qemu-system-aarch64",
         });

@@ -29,15 +29,15 @@ const PACKAGES: [&str; 3] = ["qemu-system-x86", "cpio", "xz-utils"];
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Something of each class, and what few kernels can run.
-const BRIEF: &str = "udp-closed-port,tcp-closed-port,udp-rcvbuf-full,socket-filter,checksum-udp,routing-reverse-path,\
-    neighbour-queue,container-mtu,mtu-veth-peer,mtu-forward-dummy,mtu-tunnel-gre,nf-nft-three-jumps,nf-nft-no-counter,\
-    nf-legacy-input-rule,nf-bridge-iptables,nf-synproxy,nf-nfqueue-full,nf-conntrack-full,qdisc-netem,qdisc-fq,qdisc-prio,\
-    qdisc-htb,vlan-,bridge-vlan,ipvlan,tunnel-,tc-";
+const BRIEF: &str = "udp-closed-port,tcp-closed-port,socket-filter,routing-reverse-path,container-mtu,\
+    mtu-forward-dummy,mtu-tunnel-gre,nf-nft-three-jumps,nf-nft-no-counter,nf-legacy-input-rule,nf-bridge-iptables,\
+    nf-synproxy,nf-nfqueue-full,nf-conntrack-full,qdisc-netem,qdisc-fq,qdisc-prio,vlan-mtu,bridge-vlan-ingress,ipvlan,\
+    tunnel-geneve,tunnel-gre-key,tunnel-ipip,tunnel-wireguard-no-peer,tc-drop-ingress,tc-police-egress";
 
 /// What is diagnosed again in other ways, which must find the same: scenarios, and arguments of `lossdrop diagnose`.
 const AGAIN: [(&str, &str); 2] = [("nf-", "--no-probes"), (RAW_TRACEPOINT, "--attach raw-tp")];
 const AGAIN_BRIEF: [(&str, &str); 2] =
-    [("nf-nft-three-jumps,nf-nft-no-counter,nf-legacy-input-rule", "--no-probes"), (RAW_TRACEPOINT, "--attach raw-tp")];
+    [("nf-nft-three-jumps,nf-legacy-input-rule", "--no-probes"), ("container-mtu", "--attach raw-tp")];
 const RAW_TRACEPOINT: &str = "mtu-veth-peer,qdisc-full,udp-rcvbuf,nf-legacy-input-rule";
 
 #[derive(Debug, clap::Args)]

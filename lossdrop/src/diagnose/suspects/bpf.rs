@@ -20,7 +20,8 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     } else if kind == &kinds::BPF_TC_EGRESS {
         tc(Hook::Egress, group, context)
     } else if kind == &kinds::BPF_CGROUP_EGRESS || kind == &kinds::BPF_CGROUP_INGRESS {
-        cgroup(group, context)
+        let owner = group.find(|sample| sample.owner.clone());
+        cgroup(owner.as_ref(), group, context)
     } else {
         other::suspect(group, context)
     }
@@ -212,10 +213,9 @@ pub(super) fn is_watched(owner: &Owner) -> bool {
 }
 
 /// A program of the process's cgroup, or of one above it.
-pub(super) fn cgroup(group: &Group, context: &Context) -> Suspect<'static> {
+pub(super) fn cgroup(owner: Option<&Owner>, group: &Group, context: &Context) -> Suspect<'static> {
     let egress = group.verdict.kind == &kinds::BPF_CGROUP_EGRESS;
-    let owner = group.find(|sample| sample.owner.clone());
-    let found = owner.as_ref().and_then(|owner| attached_to(owner, egress));
+    let found = owner.and_then(|owner| attached_to(owner, egress));
     let Some((program, path)) = found else { return other::suspect(group, context) };
     let directory = cgroup_root().unwrap_or_default().join(&path);
     let directory = directory.display().to_string();

@@ -3,12 +3,14 @@
 use crate::{
     diagnose::{context::Context, group::Group, reconcile},
     knowledge::{Condition, Confidence, Kind, LATE, MULTICAST, kinds},
+    verdict::Verdict,
 };
 
 /// What the location says, and what it was if one counter rose and another did not.
 struct Alternative {
     said: &'static Kind,
-    counter: &'static str,
+    /// `None` where it is enough that the other did not rise.
+    counter: Option<&'static str>,
     /// Rises for what the location says.
     unless: Option<&'static str>,
     kind: &'static Kind,
@@ -22,7 +24,7 @@ const fn alternative(
     unless: Option<&'static str>,
     kind: &'static Kind,
 ) -> Alternative {
-    Alternative { said, counter, unless, kind, only: None }
+    Alternative { said, counter: Some(counter), unless, kind, only: None }
 }
 
 /// The first that fits holds: some counters are moved by what moves another one before them, too.
@@ -50,13 +52,11 @@ static ALTERNATIVES: [Alternative; 22] = {
         alternative(&ROUTING_REFUSED, "XfrmInNoPols", None, &XFRM_POLICY),
         alternative(&ROUTING_IPV6_DISABLED, "Ip6InDiscards", Some("Ip6InHdrErrors"), &ROUTING_IPV6_DISABLED),
         Alternative {
+            said: &ROUTING_MARTIAN,
+            counter: None,
+            unless: Some("TcpExtIPReversePathFilter"),
+            kind: &HOUSEKEEPING_MULTICAST,
             only: Some(MULTICAST),
-            ..alternative(
-                &ROUTING_MARTIAN,
-                "IpExtInMcastPkts",
-                Some("TcpExtIPReversePathFilter"),
-                &HOUSEKEEPING_MULTICAST,
-            )
         },
         // Each got the reset of a segment that finds no connection.
         Alternative {
@@ -75,19 +75,22 @@ pub(in crate::diagnose) fn recount(group: &mut Group, context: &Context) {
     let are = |condition: &Condition| group.keys.keys().all(|key| (condition.holds)(key));
     let fits = |alternative: &&Alternative| {
         alternative.said == group.verdict.kind
-            && moved(alternative.counter) >= group.count
+            && alternative.counter.is_none_or(|name| moved(name) >= group.count)
             && alternative.only.as_ref().is_none_or(are)
             && alternative.unless.is_none_or(|name| moved(name) == 0)
     };
-    let Some(Alternative { counter, kind, .. }) = ALTERNATIVES.iter().find(fits) else { return };
-    let rose = moved(counter);
-    let exactly = rose == group.count;
-    group.verdict.kind = kind;
-    group.verdict.severity = kind.severity;
-    group.verdict.confidence = if exactly { Confidence::Certain } else { Confidence::Likely };
-    group.verdict.evidence = vec![if exactly {
-        format!("the counter {counter} rose by {rose}, as many as died")
-    } else {
-        format!("the counter {counter} rose by {rose}, more than died")
-    }];
+    let Some(Alternative { counter, unless, kind, .. }) = ALTERNATIVES.iter().find(fits) else { return };
+    let (confidence, evidence) = match (counter, unless) {
+        (Some(counter), _) if moved(counter) == group.count => {
+            (Confidence::Certain, format!("the counter {counter} rose by {}, as many as died", group.count))
+        }
+        (Some(counter), _) => (
+            Confidence::Likely,
+            format!("the counter {counter} rose by {}, and {} died", moved(counter), group.count),
+        ),
+        (None, unless) => {
+            (Confidence::Likely, format!("the counter {} did not rise", unless.unwrap_or_default()))
+        }
+    };
+    group.verdict = Verdict { kind, severity: kind.severity, confidence, evidence: vec![evidence] };
 }

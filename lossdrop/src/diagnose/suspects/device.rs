@@ -188,7 +188,14 @@ fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
         return refused;
     }
     let confidence = if known { Confidence::Certain } else { group.verdict.confidence };
-    Suspect::of(group, Some(device), move |group, context| {
+    // Without a reason, the port and its bridge tell.
+    let kind = match port {
+        _ if group.verdict.kind != &kinds::DEVICE_BRIDGE_REFUSED => group.verdict.kind,
+        Some(port) if port.state != "forwarding" => &kinds::DEVICE_BRIDGE_STP,
+        _ if has_no_other_port(&name, group, context) => &kinds::DEVICE_BRIDGE_NO_PORT,
+        _ => group.verdict.kind,
+    };
+    let suspect = Suspect::of(group, Some(device), move |group, context| {
         let netns = group.key.netns;
         let link = context.link_named(netns, &name);
         let port = link.and_then(|link| link.bridge_port);
@@ -215,8 +222,16 @@ fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
                 .look(context.places.exec(netns, &format!("bridge -d link show dev {name}")), "the port's state");
         }
         no_port(&name, link, group, context)
-    })
-    .confidence(confidence)
+    });
+    suspect.kind(kind).confidence(confidence)
+}
+
+/// The bridge, or the bridge of the port, has none but that.
+fn has_no_other_port(name: &str, group: &Group, context: &Context) -> bool {
+    let netns = group.key.netns;
+    let Some((state, link)) = context.state(netns).zip(context.link_named(netns, name)) else { return false };
+    let bridge = link.master.unwrap_or(link.index);
+    state.links.iter().all(|port| port.master != Some(bridge) || port.index == link.index)
 }
 
 fn no_port(name: &str, link: Option<&Link>, group: &Group, context: &Context) -> Story {

@@ -40,7 +40,9 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     if kind == &kinds::SOCKET_FILTER && owner.as_ref().is_some_and(super::bpf::is_watched) {
         let has_own = group.find(|sample| sample.seen().socket().map(|socket| socket.filtered != 0));
         let confidence = if has_own == Some(false) { Confidence::Certain } else { Confidence::Possible };
-        return super::bpf::cgroup(group, context).kind(&kinds::BPF_CGROUP_INGRESS).confidence(confidence);
+        return super::bpf::cgroup(owner.as_ref(), group, context)
+            .kind(&kinds::BPF_CGROUP_INGRESS)
+            .confidence(confidence);
     }
     let culprit = Culprit::new("socket", name).with("port", port);
     let culprit = match &owner {
