@@ -29,7 +29,7 @@ const BRIDGE: Scenario = Scenario {
                 setup: &[(
                     "switch",
                     "nft 'add table bridge lab; \
-                     add chain bridge lab forward { type filter hook forward priority 0; }; \
+                     add chain bridge lab forward { type filter hook forward priority filter; }; \
                      add rule bridge lab forward udp dport 5401 counter drop'",
                 )],
                 sinks: &[("server", "10.0.0.2:5401")],
