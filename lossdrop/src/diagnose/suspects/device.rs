@@ -189,11 +189,13 @@ fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
     }
     let confidence = if known { Confidence::Certain } else { group.verdict.confidence };
     // Without a reason, the port and its bridge tell.
-    let kind = match port {
-        _ if group.verdict.kind != &kinds::DEVICE_BRIDGE_REFUSED => group.verdict.kind,
-        Some(port) if port.state != "forwarding" => &kinds::DEVICE_BRIDGE_STP,
-        _ if has_no_other_port(&name, group, context) => &kinds::DEVICE_BRIDGE_NO_PORT,
-        _ => group.verdict.kind,
+    let (kind, confidence) = match port {
+        _ if group.verdict.kind != &kinds::DEVICE_BRIDGE_REFUSED => (group.verdict.kind, confidence),
+        Some(port) if port.state != "forwarding" => (&kinds::DEVICE_BRIDGE_STP, confidence),
+        _ if !known && has_no_other_port(&name, group, context) => {
+            (&kinds::DEVICE_BRIDGE_NO_PORT, Confidence::Certain)
+        }
+        _ => (group.verdict.kind, confidence),
     };
     let suspect = Suspect::of(group, Some(device), move |group, context| {
         let netns = group.key.netns;

@@ -24,7 +24,7 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     } else if kind == &kinds::ROUTING_TTL {
         ttl(source, group)
     } else if kind == &kinds::ROUTING_MARTIAN {
-        martian(source, destination, group)
+        martian(source, destination, group, context)
     } else if [
         &kinds::ROUTING_BLACKHOLE,
         &kinds::ROUTING_PROHIBIT,
@@ -239,15 +239,17 @@ fn ttl(source: IpAddr, group: &Group) -> Suspect<'static> {
     })
 }
 
-fn martian(source: IpAddr, destination: IpAddr, group: &Group) -> Suspect<'static> {
+fn martian(source: IpAddr, destination: IpAddr, group: &Group, context: &Context) -> Suspect<'static> {
     let culprit = Culprit::new("host", source.to_string()).text("an address that must not come from there");
-    Suspect::of(group, Some(culprit), move |group, context| {
+    let is_ours = context
+        .state(group.key.netns)
+        .is_some_and(|state| state.addresses.iter().any(|address| address.address == source));
+    let is_loopback = source.is_loopback() || destination.is_loopback();
+    // The kernel lets none of these in, whatever its reason is called.
+    let confidence = if is_ours || is_loopback { Confidence::Certain } else { group.verdict.confidence };
+    let suspect = Suspect::of(group, Some(culprit), move |group, context| {
         let netns = group.key.netns;
         let device = other::device(group, context).map(|device| device.name).unwrap_or_default();
-        let is_ours = context
-            .state(netns)
-            .is_some_and(|state| state.addresses.iter().any(|address| address.address == source));
-        let is_loopback = source.is_loopback() || destination.is_loopback();
         let why = if is_ours {
             format!(
                 "{source} is an address of this host itself: another host has it, too, or the packet went round in a loop"
@@ -274,5 +276,6 @@ fn martian(source: IpAddr, destination: IpAddr, group: &Group) -> Suspect<'stati
             context.places.exec(netns, &format!("tcpdump -eni {device} host {source}")),
             "the MAC address of whoever sends them",
         )
-    })
+    });
+    suspect.confidence(confidence)
 }

@@ -20,7 +20,7 @@ enum Why {
 fn why(peers: &[WgPeer], to: IpAddr) -> Option<Why> {
     // The longest prefix decides.
     let prefix = |peer: &&WgPeer| {
-        peer.allowed.iter().filter(|net| net.contains(&to)).map(|net| net.prefix_len()).max()
+        peer.allowed.iter().filter(|net| net.contains(&to)).map(ipnet::IpNet::prefix_len).max()
     };
     match peers.iter().filter(|peer| prefix(peer).is_some()).max_by_key(prefix) {
         None => Some(Why::NoPeer(match peers {
