@@ -184,7 +184,9 @@ fn tests(arguments: &Args) -> String {
         return command.clone() + "\n";
     }
     let mut script = String::from(
-        "/lab/lossdrop check --json >/dev/ttyS3\n\
+        // As on a host with a firewall: the check has all to look at.
+        "modprobe -a nf_tables nf_conntrack ip_tables ip6_tables veth bridge\n\
+         /lab/lossdrop check --json >/dev/ttyS3\n\
          export LOSSDROP_BIN=/lab/lossdrop LOSSDROP_LAB_REPORT=/dev/ttyS2\n\
          export LOSSDROP_LAB_OWN_MACHINE=1 LOSSDROP_SIDE_BY_SIDE=3\n",
     );
