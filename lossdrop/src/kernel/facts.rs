@@ -104,14 +104,16 @@ impl KernelFacts {
     }
 }
 
-/// A trial tells the running kernel's number; a file that has another one is another kernel's.
+/// A file that has another number than the running kernel, which a trial tells, is another kernel's. The kernel's own types
+/// need no trial.
 fn tracepoint_args(types: &Types) -> Result<u32> {
     let args = types
         .btf
         .tracepoint_args(TRACEPOINT)
         .ok_or_else(|| types.error(format!("no tracepoint skb:{TRACEPOINT} in it")))?;
-    match sys::tracepoint_args(TRACEPOINT) {
-        Some(own) if types.is_given && own != args => Err(types.error(format!(
+    let own = if types.is_given { sys::tracepoint_args(TRACEPOINT) } else { None };
+    match own {
+        Some(own) if own != args => Err(types.error(format!(
             "it is another kernel's, whose tracepoint skb:{TRACEPOINT} has {args} arguments; this kernel's has {own}"
         ))),
         _ => Ok(args),

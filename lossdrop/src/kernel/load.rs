@@ -105,8 +105,7 @@ pub struct Way {
 }
 
 impl Way {
-    /// The best first. The probes need typed pointers: with plain addresses, the program that reads what they left is more
-    /// than some verifiers take.
+    /// The best first. The probes go with typed pointers only: a kernel that takes the probes takes those, too.
     pub const ALL: [Self; 3] = [
         Self { attach: Attach::TpBtf, probes: true },
         Self { attach: Attach::TpBtf, probes: false },

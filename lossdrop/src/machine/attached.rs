@@ -215,15 +215,10 @@ fn drops(kind: &str, options: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::netlink::push_attribute, *};
-
-    fn nested(parts: &[(u16, &[u8])]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for (kind, value) in parts {
-            push_attribute(&mut bytes, *kind, value);
-        }
-        bytes
-    }
+    use super::{
+        super::netlink::{nested, push_attribute},
+        *,
+    };
 
     fn words(words: &[u32]) -> Vec<u8> {
         words.iter().flat_map(|word| word.to_ne_bytes()).collect()

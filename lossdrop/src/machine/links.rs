@@ -412,7 +412,7 @@ fn nsid_of(namespace: &File, deadline: Instant) -> io::Result<Option<i32>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::netlink::nested, *};
 
     fn header(kind: u16) -> Vec<u8> {
         let mut message = vec![0; HEADER];
@@ -420,14 +420,6 @@ mod tests {
         message[4..8].copy_from_slice(&7_u32.to_ne_bytes());
         message[8..12].copy_from_slice(&1_u32.to_ne_bytes());
         message
-    }
-
-    fn nested(parts: &[(u16, &[u8])]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for (kind, value) in parts {
-            push_attribute(&mut bytes, *kind, value);
-        }
-        bytes
     }
 
     #[test]

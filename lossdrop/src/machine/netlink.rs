@@ -223,6 +223,16 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     crate::sanitize::sanitize(&String::from_utf8_lossy(&bytes[..end])).into_owned()
 }
 
+/// Attributes one after the other, as they stand in a message or in another attribute.
+#[cfg(test)]
+pub(crate) fn nested(parts: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (kind, value) in parts {
+        push_attribute(&mut bytes, *kind, value);
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

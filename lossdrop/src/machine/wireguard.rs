@@ -112,15 +112,7 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn nested(parts: &[(u16, &[u8])]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for (kind, value) in parts {
-            push_attribute(&mut bytes, *kind, value);
-        }
-        bytes
-    }
+    use super::{super::netlink::nested, *};
 
     #[test]
     fn a_peer_tells_its_key_its_endpoint_and_its_addresses() {

@@ -76,12 +76,7 @@ fn tell_down(netns: u32, device: &str, context: &Context) -> Story {
         return Story::new(format!("{device}{place} is down"), text)
             .fix(context.places.ip(netns, &format!("link set {device} up")), "it carries packets again");
     }
-    let is_empty_bridge = link.is_some_and(|link| {
-        link.kind.as_deref() == Some("bridge")
-            && context
-                .state(netns)
-                .is_some_and(|state| state.links.iter().all(|port| port.master != Some(link.index)))
-    });
+    let is_empty_bridge = link.is_some_and(|link| is_bridge(link) && has_no_other_port(link, netns, context));
     let why = match link.and_then(|link| link.kind.as_deref()) {
         Some("bridge") if is_empty_bridge => "A bridge without ports has no carrier.",
         Some("bridge") => "None of the bridge's ports has a carrier.",
@@ -182,7 +177,9 @@ fn stacked(group: &Group, context: &Context) -> Suspect<'static> {
 fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
     let Some(device) = other::device(group, context) else { return other::suspect(group, context) };
     let name = device.name.clone();
-    let port = context.link_named(group.key.netns, &name).and_then(|link| link.bridge_port);
+    let link = context.link_named(group.key.netns, &name);
+    let port = link.and_then(|link| link.bridge_port);
+    let is_alone = link.is_some_and(|link| has_no_other_port(link, group.key.netns, context));
     let known = port.is_some_and(|port| port.isolated || port.state != "forwarding");
     if !known && let Some(refused) = vlan::refused_by_others(group, context) {
         return refused;
@@ -192,9 +189,7 @@ fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
     let (kind, confidence) = match port {
         _ if group.verdict.kind != &kinds::DEVICE_BRIDGE_REFUSED => (group.verdict.kind, confidence),
         Some(port) if port.state != "forwarding" => (&kinds::DEVICE_BRIDGE_STP, confidence),
-        _ if !known && has_no_other_port(&name, group, context) => {
-            (&kinds::DEVICE_BRIDGE_NO_PORT, Confidence::Certain)
-        }
+        _ if !known && is_alone => (&kinds::DEVICE_BRIDGE_NO_PORT, Confidence::Certain),
         _ => (group.verdict.kind, confidence),
     };
     let suspect = Suspect::of(group, Some(device), move |group, context| {
@@ -228,12 +223,15 @@ fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
     suspect.kind(kind).confidence(confidence)
 }
 
-/// The bridge, or the bridge of the port, has none but that.
-fn has_no_other_port(name: &str, group: &Group, context: &Context) -> bool {
-    let netns = group.key.netns;
-    let Some((state, link)) = context.state(netns).zip(context.link_named(netns, name)) else { return false };
-    let bridge = link.master.unwrap_or(link.index);
-    state.links.iter().all(|port| port.master != Some(bridge) || port.index == link.index)
+fn is_bridge(link: &Link) -> bool {
+    link.kind.as_deref() == Some("bridge")
+}
+
+/// The bridge has no port, or its port no other beside it.
+fn has_no_other_port(link: &Link, netns: u32, context: &Context) -> bool {
+    let bridge = link.master.filter(|_| !is_bridge(link)).unwrap_or(link.index);
+    let is_other = |port: &Link| port.master == Some(bridge) && port.index != link.index;
+    context.state(netns).is_some_and(|state| !state.links.iter().any(is_other))
 }
 
 fn no_port(name: &str, link: Option<&Link>, group: &Group, context: &Context) -> Story {
