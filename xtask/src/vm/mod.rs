@@ -9,7 +9,7 @@ mod report;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -125,29 +125,32 @@ struct Built {
 fn build() -> Result<Built> {
     let cargo = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO"));
-        command.args(arguments).args(["--locked", "--release", "--target", TARGET]);
-        command.current_dir(crate::root()).env("RUSTFLAGS", "-C target-feature=+crt-static");
-        // It does the same, and takes less time to build and to unpack.
-        command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_DEBUG", "none");
+        command.args(arguments).env("RUSTFLAGS", "-C target-feature=+crt-static");
         command
     };
-    crate::run(&mut cargo(&["build", "--package", "lossdrop"]))?;
-    let messages = cargo(&["test", "--package", "lossdrop-lab", "--test", "diagnose", "--no-run"])
-        .arg("--message-format=json")
-        .stderr(std::process::Stdio::inherit())
-        .output()?;
-    ensure!(messages.status.success(), "the lab does not build");
-    let executable = |name: &str| {
-        let messages = String::from_utf8_lossy(&messages.stdout).into_owned();
-        messages.lines().find_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            (message["target"]["name"] == name).then(|| message["executable"].as_str().map(PathBuf::from))?
-        })
-    };
-    let tests = executable("diagnose").context("cargo names no test binary")?;
-    // target/<triple>/release/deps/diagnose-…
-    let release = tests.ancestors().nth(2).context("a test binary without a folder")?;
-    Ok(Built { lossdrop: release.join("lossdrop"), tests })
+    Ok(Built {
+        lossdrop: executable(&mut cargo(&["build", "--package", "lossdrop"]), TARGET)?,
+        tests: executable(
+            &mut cargo(&["test", "--package", "lossdrop-lab", "--test", "diagnose", "--no-run"]),
+            TARGET,
+        )?,
+    })
+}
+
+/// Has cargo build for a target in the release profile; returns what it made.
+fn executable(cargo: &mut Command, target: &str) -> Result<PathBuf> {
+    cargo.args(["--locked", "--release", "--target", target]).current_dir(crate::root());
+    cargo.args(["--message-format=json-render-diagnostics"]).stderr(Stdio::inherit());
+    // It does the same, and takes less time to build and to unpack.
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_DEBUG", "none");
+    let messages = cargo.output()?;
+    ensure!(messages.status.success(), "{cargo:?} failed: {}", messages.status);
+    String::from_utf8_lossy(&messages.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .next_back()
+        .with_context(|| format!("{cargo:?} names no executable"))
 }
 
 /// Boots a kernel with the lab in it, and reads what came of it.
