@@ -1,6 +1,10 @@
 //! What a key means: names for its numbers, and whether its drops are noise. Worked out once a key.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{HashMap, HashSet},
+    iter,
+    rc::Rc,
+};
 
 use lossdrop_common::DropKey;
 
@@ -44,12 +48,14 @@ pub struct Describer {
     /// `None` on a kernel that has no reasons.
     reasons: Option<Reasons>,
     symbols: Symbols,
+    /// Addresses in modules that were met since the symbols were read.
+    met: HashSet<u64>,
     cache: HashMap<DropKey, Rc<Described>>,
 }
 
 impl Describer {
     pub fn new(reasons: Option<Reasons>, symbols: Symbols) -> Self {
-        Self { reasons, symbols, cache: HashMap::new() }
+        Self { reasons, symbols, met: HashSet::new(), cache: HashMap::new() }
     }
 
     pub fn describe(&mut self, key: &DropKey) -> Rc<Described> {
@@ -59,6 +65,7 @@ impl Describer {
         if self.cache.len() >= CACHE_AT_MOST {
             self.cache.clear();
         }
+        self.keep_up(iter::once(key.location));
         let reason = self.reasons.as_ref().map(|reasons| reasons.name(key.reason).into_owned());
         let symbol = self.symbols.resolve(key.location).map(|symbol| symbol.name.to_owned());
         let classified = classify(reason.as_deref(), symbol.as_deref(), key);
@@ -73,6 +80,28 @@ impl Describer {
         });
         self.cache.insert(*key, Rc::clone(&described));
         described
+    }
+
+    /// Reads the kernel's symbols again if an address may be in a module that came after they were read. To be called with a
+    /// drop's stack before it is described.
+    pub fn keep_up(&mut self, addresses: impl Iterator<Item = u64>) {
+        if self.met.len() >= CACHE_AT_MOST {
+            self.met.clear();
+        }
+        let met = &mut self.met;
+        let symbols = &self.symbols;
+        let new = addresses
+            .filter(|address| !symbols.is_core(*address))
+            .filter(|address| met.insert(*address))
+            .count();
+        if new > 0
+            && let Some(symbols) = symbols.reloaded()
+        {
+            self.symbols = symbols;
+            self.cache.clear();
+            // Those of modules that are there no more.
+            self.met.clear();
+        }
     }
 
     /// An address as `symbol+0x1f`.
@@ -145,6 +174,23 @@ mod tests {
         let described = testing::describer().describe(&DropKey { reason: 77, ..testing::fault().key });
         assert_eq!(described.reason.as_deref(), Some("REASON_77"));
         assert!(!described.benign());
+    }
+
+    #[test]
+    fn a_module_that_came_later_is_named() {
+        let mut describer = Describer::new(None, Symbols::outdated());
+        let key = DropKey { location: 0x10, ..DropKey::default() };
+        let described = describer.describe(&DropKey::default());
+        describer.cache.insert(key, described);
+        assert_eq!(describer.symbols.len(), Symbols::load().expect("kallsyms can be read").len());
+        describer.symbols = Symbols::outdated();
+        describer.keep_up([0x10].into_iter());
+        assert!(!describer.symbols.is_empty() && describer.cache.is_empty());
+        // Met before: nothing is read.
+        describer.symbols = Symbols::outdated();
+        describer.met.insert(0x10);
+        describer.keep_up([0x10].into_iter());
+        assert!(describer.symbols.is_empty());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Kernel addresses to function names, by `/proc/kallsyms`.
 
 use std::{
-    fs::File,
-    io::{BufRead, BufReader},
+    fs::{self, File},
+    io::{self, BufRead, BufReader},
+    ops::Range,
 };
 
 /// The kernel's functions, modules included, by address.
@@ -11,6 +12,10 @@ pub struct Symbols {
     /// Sorted; no two at the same address.
     functions: Vec<Function>,
     names: String,
+    /// The kernel's own text, which stays as it is.
+    core: Range<u64>,
+    /// The modules that were loaded; `None` for a table that is not the running kernel's.
+    modules: Option<Vec<Range<u64>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,19 +40,27 @@ pub struct Symbol<'a> {
 const ALIASES: [&str; 4] = ["init_module", "cleanup_module", "_sinittext", "_stext"];
 
 /// Names of ends: what lies behind them is no function.
-const ENDS: [&str; 2] = ["_etext", "_einittext"];
+const ENDS: [&str; 3] = ["_etext", "_einittext", END_OF_MODULE];
+const END_OF_MODULE: &str = "(end of a module)";
 
 /// No function is longer. What lies farther behind one belongs to no function that the table knows.
 const LONGEST: u64 = 1 << 20;
 
 impl Symbols {
     /// Reads the running kernel's table. Empty where it hides its addresses.
-    pub fn load() -> std::io::Result<Self> {
-        Self::read(BufReader::with_capacity(1 << 16, File::open("/proc/kallsyms")?))
+    pub fn load() -> io::Result<Self> {
+        // First the modules: one that comes in between makes the table outdated, and it is read again.
+        let modules = loaded_modules()?;
+        let table = BufReader::with_capacity(1 << 16, File::open("/proc/kallsyms")?);
+        Ok(Self { modules: Some(modules.clone()), ..Self::read_with(table, &modules)? })
     }
 
     /// Reads a table in the format of `/proc/kallsyms`; lines that do not fit it are passed over.
-    pub fn read(mut table: impl BufRead) -> std::io::Result<Self> {
+    pub fn read(table: impl BufRead) -> io::Result<Self> {
+        Self::read_with(table, &[])
+    }
+
+    fn read_with(mut table: impl BufRead, modules: &[Range<u64>]) -> io::Result<Self> {
         let mut symbols = Self::default();
         let mut line = Vec::new();
         while table.read_until(b'\n', &mut line)? != 0 {
@@ -55,6 +68,9 @@ impl Symbols {
                 symbols.add(address, kind, name);
             }
             line.clear();
+        }
+        for module in modules {
+            symbols.add(module.end, b'T', END_OF_MODULE);
         }
         symbols.functions.sort_by_key(|function| (function.address, function.rank));
         symbols.functions.dedup_by_key(|function| function.address);
@@ -66,7 +82,13 @@ impl Symbols {
     fn add(&mut self, address: u64, kind: u8, name: &str) {
         let Ok(len) = u16::try_from(name.len()) else { return };
         let Ok(at) = u32::try_from(self.names.len()) else { return };
-        let rank = u8::from(ALIASES.contains(&name)) * 2 + u8::from(kind.is_ascii_lowercase());
+        match name {
+            "_stext" => self.core.start = address,
+            "_etext" => self.core.end = address,
+            _ => {}
+        }
+        let is_boundary = ALIASES.contains(&name) || ENDS.contains(&name);
+        let rank = u8::from(is_boundary) * 2 + u8::from(kind.is_ascii_lowercase());
         self.names.push_str(name);
         self.functions.push(Function { address, name: at, len, rank });
     }
@@ -78,6 +100,18 @@ impl Symbols {
 
     pub fn len(&self) -> usize {
         self.functions.len()
+    }
+
+    /// The address lies in the kernel's own text, not in a module or a program.
+    pub fn is_core(&self, address: u64) -> bool {
+        self.core.contains(&address)
+    }
+
+    /// The table as it is now, where modules have come or gone since it was read.
+    pub fn reloaded(&self) -> Option<Self> {
+        let known = self.modules.as_ref()?;
+        let loaded = loaded_modules().ok()?;
+        (loaded != *known).then(Self::load)?.ok()
     }
 
     /// The function that an address lies in.
@@ -98,6 +132,24 @@ fn parse(line: &str) -> Option<(u64, u8, &str)> {
     let kind = fields.next()?;
     let name = fields.next()?;
     matches!(kind, "t" | "T" | "w" | "W").then(|| (address, kind.as_bytes()[0], name))
+}
+
+/// Where the loaded modules lie; none where the kernel can't load any.
+fn loaded_modules() -> io::Result<Vec<Range<u64>>> {
+    match fs::read_to_string("/proc/modules") {
+        Ok(list) => Ok(list.lines().filter_map(parse_module).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// `veth 36864 0 - Live 0xffffffffc0000000`: size, and where its text begins. Since 6.4 the size is that of all its parts,
+/// so the end is at the most where the text's is.
+fn parse_module(line: &str) -> Option<Range<u64>> {
+    let mut fields = line.split_ascii_whitespace();
+    let size: u64 = fields.nth(1)?.parse().ok()?;
+    let address = u64::from_str_radix(fields.nth(3)?.strip_prefix("0x")?, 16).ok()?;
+    (address != 0).then(|| address..address.saturating_add(size))
 }
 
 /// A function's name without what the compiler appended.
@@ -121,6 +173,8 @@ pub fn is_tracing(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     const TABLE: &str = "\
@@ -147,6 +201,14 @@ ffffffffc0000300 t
 
 ffffffffc0000300 TT two_letters
 ";
+
+    impl Symbols {
+        /// Without functions, from when a module was loaded that is gone.
+        pub(crate) fn outdated() -> Self {
+            let gone = 0x1000..0x2000;
+            Self { modules: Some(vec![gone]), ..Self::default() }
+        }
+    }
 
     fn table() -> Symbols {
         Symbols::read(TABLE.as_bytes()).expect("bytes can be read")
@@ -231,6 +293,50 @@ ffffffffc0000300 TT two_letters
         let symbols = Symbols::read(&b"3000 t c [m]\n1000 T a\n2000 T b\n"[..]).expect("bytes");
         let names: Vec<_> = [0x1fff, 0x2000, 0x3001].map(|at| symbols.resolve(at).map(|s| s.name)).into();
         assert_eq!(names, [Some("a"), Some("b"), Some("c")]);
+    }
+
+    #[test]
+    fn a_module_ends() {
+        let module =
+            parse_module("veth 1024 2 nf_tables,bridge, Live 0xffffffffc0000000 (OE)").expect("a module");
+        assert_eq!(module, 0xffff_ffff_c000_0000..0xffff_ffff_c000_0400);
+        let resolve = |address| {
+            let symbols =
+                Symbols::read_with(TABLE.as_bytes(), slice::from_ref(&module)).expect("bytes can be read");
+            symbols.resolve(address).map(|symbol| (symbol.name.to_owned(), symbol.offset))
+        };
+        assert_eq!(resolve(0xffff_ffff_c000_03ff), Some(("veth_xmit".to_owned(), 0x1ff)));
+        assert_eq!(resolve(0xffff_ffff_c000_0400), None);
+        for line in
+            ["", "veth", "veth 1024 0 - Live 0x0000000000000000", "veth x 0 - Live 0x1000", "a 1 0 - Live 10"]
+        {
+            assert_eq!(parse_module(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_module_that_begins_where_another_ends_keeps_its_first_function() {
+        let table = &b"1000 T a\t[one]\n2000 T b\t[two]\n"[..];
+        let one = 0x1000..0x2000;
+        let symbols = Symbols::read_with(table, &[one]).expect("bytes");
+        assert_eq!(symbols.resolve(0x2004).map(|symbol| symbol.name), Some("b"));
+    }
+
+    #[test]
+    fn the_kernel_s_own_text_is_told_from_modules() {
+        assert!(table().is_core(0xffff_ffff_8100_0000) && table().is_core(0xffff_ffff_8100_5fff));
+        for address in [0, 0xffff_ffff_80ff_ffff, 0xffff_ffff_8100_6000, 0xffff_ffff_c000_0200] {
+            assert!(!table().is_core(address), "{address:#x}");
+        }
+    }
+
+    #[test]
+    fn only_the_running_kernel_s_table_is_read_again_and_only_if_modules_came_or_went() {
+        assert!(table().reloaded().is_none());
+        let loaded = Symbols::load().expect("kallsyms can be read");
+        assert!(loaded.reloaded().is_none());
+        let before = Symbols::outdated();
+        assert_eq!(before.reloaded().map(|symbols| symbols.len()), Some(loaded.len()));
     }
 
     #[test]

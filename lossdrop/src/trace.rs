@@ -119,6 +119,7 @@ impl<O: Output> Pipeline<O> {
     /// The verdict on a drop that is to be shown.
     fn judge(&mut self, decoded: &Decoded<'_>) -> Option<Verdict> {
         let event = &decoded.event;
+        self.describer.keep_up(decoded.stack());
         let described = self.describer.describe(&event.key);
         if self.hides(&described) {
             return None;

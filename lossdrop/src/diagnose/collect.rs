@@ -81,6 +81,7 @@ impl Collector {
     fn add(&mut self, decoded: &Decoded<'_>, clock_offset_ns: i128) {
         let event = decoded.event;
         let facts = decoded.facts();
+        self.describer.keep_up(decoded.stack());
         let described = self.describer.describe(&event.key);
         let frames: Vec<&str> = self.describer.frames(decoded.stack());
         let seen = Seen { event: &event, facts: facts.as_ref(), frames: &frames, packet: decoded.packet };
