@@ -30,6 +30,11 @@ pub enum Error {
     #[error("there is no drop reason {name:?} in this kernel{near} (\"lossdrop reasons\" lists them)")]
     UnknownReason { name: String, near: String },
     #[error(
+        "this kernel has no drop reasons to filter by (Linux 5.17 brought them); --cause works on every kernel: it goes by the \
+         location as well"
+    )]
+    NoReasons,
+    #[error(
         "{name:?} is no drop reason, function, cause or class that lossdrop knows{near} (docs/causes.md lists them)"
     )]
     UnknownSubject { name: String, near: String },
@@ -100,6 +105,7 @@ impl Error {
             self,
             Self::BtfFile { .. }
                 | Self::UnknownReason { .. }
+                | Self::NoReasons
                 | Self::UnknownSubject { .. }
                 | Self::UnknownNetns { .. }
                 | Self::UnknownInterface { .. }
@@ -152,6 +158,7 @@ mod tests {
         let (name, near) = ("x".to_owned(), String::new());
         for error in [
             Error::UnknownReason { name: name.clone(), near: near.clone() },
+            Error::NoReasons,
             Error::UnknownSubject { name: name.clone(), near: near.clone() },
             Error::UnknownNetns { name: name.clone(), near: near.clone() },
             Error::UnknownInterface { name, near },

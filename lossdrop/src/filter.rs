@@ -90,6 +90,9 @@ impl FilterArgs {
         namespaces: impl FnOnce() -> Namespaces,
     ) -> Result<KernelFilter> {
         let mut filter = KernelFilter::default();
+        if !self.reason.is_empty() && reasons.is_empty() {
+            return Err(Error::NoReasons);
+        }
         for name in &self.reason {
             filter.reasons.insert(reasons.number(name).ok_or_else(|| unknown_reason(reasons, name))?);
         }

@@ -24,6 +24,13 @@ fn resolve(args: &FilterArgs) -> Result<KernelFilter> {
 }
 
 #[test]
+fn a_kernel_without_reasons_has_none_to_filter_by() {
+    let args = FilterArgs { reason: vec!["NO_SOCKET".to_owned()], ..FilterArgs::default() };
+    let refused = args.resolve(&Reasons::default(), || panic!("no filter needs the namespaces"));
+    assert!(matches!(refused, Err(Error::NoReasons)), "{refused:?}");
+}
+
+#[test]
 fn a_port_is_a_number_a_range_or_a_service() {
     for (text, first, last) in [
         ("0", 0, 0),
