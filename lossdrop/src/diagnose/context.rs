@@ -9,8 +9,8 @@ use std::{
 use super::place::Places;
 use crate::{
     machine::{
-        self, Attached, Link, Listener, Machine, Moved, NetState, PortVlan, Query, Route, UdpSocket, WgPeer,
-        XfrmPolicy,
+        self, Attached, Filter, Hook, Link, Listener, Machine, Moved, NetState, PortVlan, Query, Route,
+        UdpSocket, WgPeer, XfrmPolicy,
     },
     owners::Owner,
     rules::Ruleset,
@@ -105,6 +105,12 @@ impl Context {
     pub fn attached(&self, netns: u32, ifindex: u32) -> Option<Attached> {
         let path = self.places.path(netns).filter(|_| self.has_time())?;
         machine::attached(path, ifindex, ONE_ANSWER).ok()
+    }
+
+    /// The filters at a hook of a device; none where they can't be read.
+    pub fn filters(&self, netns: u32, ifindex: u32, hook: Hook) -> Vec<Filter> {
+        let path = self.places.path(netns).filter(|_| self.has_time());
+        path.and_then(|path| machine::filters(path, ifindex, hook, ONE_ANSWER).ok()).unwrap_or_default()
     }
 
     /// The VLANs of each bridge port, by its index; none where they can't be read.

@@ -1,7 +1,7 @@
 //! What is attached to a device's way in and out: filters of `tc` with their actions, and BPF programs.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -26,26 +26,33 @@ pub struct Attached {
 pub enum Hook {
     Ingress,
     Egress,
+    /// Where the discipline of this handle sorts packets into its classes.
+    Qdisc(u32),
 }
 
 impl Hook {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        }
-    }
-
-    /// The parent of its filters: `ffff:fff2` and `ffff:fff3`.
+    /// The parent of its filters: `ffff:fff2` and `ffff:fff3` on `ingress` or `clsact`.
     const fn parent(self) -> u32 {
         match self {
             Self::Ingress => 0xffff_fff2,
             Self::Egress => 0xffff_fff3,
+            Self::Qdisc(handle) => handle,
         }
     }
 }
 
-/// A filter of `tc` on `ingress` or `clsact`.
+/// As `tc` takes it.
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ingress => f.write_str("ingress"),
+            Self::Egress => f.write_str("egress"),
+            Self::Qdisc(number) => write!(f, "parent {}", handle(*number)),
+        }
+    }
+}
+
+/// A filter of `tc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     pub hook: Hook,
@@ -89,6 +96,11 @@ pub fn attached(netns: &Path, index: u32, limit: Duration) -> io::Result<Attache
     within(netns, limit, move |deadline| read(index, deadline))?
 }
 
+/// The filters at a hook of the device of an index in a namespace.
+pub fn filters(netns: &Path, index: u32, hook: Hook, limit: Duration) -> io::Result<Vec<Filter>> {
+    within(netns, limit, move |deadline| filters_at(index, hook, deadline))?
+}
+
 /// Where the unified hierarchy of cgroups is; `None` where there is none.
 pub fn cgroup_root() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
@@ -106,17 +118,7 @@ fn unified_mount(mounts: &str) -> Option<&str> {
 fn read(index: u32, deadline: Instant) -> io::Result<Attached> {
     let mut attached = Attached::default();
     for hook in [Hook::Ingress, Hook::Egress] {
-        match dump(libc::RTM_GETTFILTER, &qdiscs::header(index, hook.parent()), deadline) {
-            Ok(answers) => attached.filters.extend(answers.iter().filter_map(|answer| parse(answer, hook))),
-            // There is no discipline that has filters here.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    for filter in &mut attached.filters {
-        if let Some(program) = &mut filter.program {
-            program.name = programs::name(program.id);
-        }
+        attached.filters.extend(filters_at(index, hook, deadline)?);
     }
     for (hook, programs) in
         [(Hook::Ingress, programs::tcx_ingress(index)), (Hook::Egress, programs::tcx_egress(index))]
@@ -124,6 +126,19 @@ fn read(index: u32, deadline: Instant) -> io::Result<Attached> {
         attached.tcx.extend(programs.into_iter().map(|program| (hook, program)));
     }
     Ok(attached)
+}
+
+fn filters_at(index: u32, hook: Hook, deadline: Instant) -> io::Result<Vec<Filter>> {
+    let answers = match dump(libc::RTM_GETTFILTER, &qdiscs::header(index, hook.parent()), deadline) {
+        // There is no discipline that has filters here.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => Vec::new(),
+        answers => answers?,
+    };
+    let mut filters: Vec<Filter> = answers.iter().filter_map(|answer| parse(answer, hook)).collect();
+    for program in filters.iter_mut().filter_map(|filter| filter.program.as_mut()) {
+        program.name = programs::name(program.id);
+    }
+    Ok(filters)
 }
 
 fn parse(message: &[u8], hook: Hook) -> Option<Filter> {
@@ -242,6 +257,12 @@ mod tests {
         assert_eq!((filter.kind.as_str(), filter.preference, filter.protocol), ("matchall", 49152, 3));
         assert_eq!((filter.handle.as_str(), filter.drops()), ("0x1", true));
         assert_eq!(filter.actions[0].kind, "gact");
+    }
+
+    #[test]
+    fn a_hook_is_told_as_tc_takes_it() {
+        let told = [Hook::Ingress, Hook::Egress, Hook::Qdisc(0x1_0000)].map(|hook| hook.to_string());
+        assert_eq!(told, ["ingress", "egress", "parent 1:"]);
     }
 
     #[test]

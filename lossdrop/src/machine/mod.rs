@@ -23,7 +23,7 @@ mod xfrm;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use addresses::Address;
-pub use attached::{Action, Attached, Filter, Hook, attached, cgroup_root};
+pub use attached::{Action, Attached, Filter, Hook, attached, cgroup_root, filters};
 pub use conntrack::Conntrack;
 pub use delta::{Moved, Scope, delta};
 pub use links::{BridgePort, Link, Peer, Tunnel, Xdp};

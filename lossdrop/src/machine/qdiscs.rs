@@ -30,6 +30,17 @@ impl Qdisc {
     pub fn is_hook(&self) -> bool {
         matches!(self.kind.as_str(), "ingress" | "clsact")
     }
+
+    /// It only sorts packets into its classes: what it drops itself, its filters have dropped.
+    pub fn only_sorts(&self) -> bool {
+        matches!(self.kind.as_str(), "prio" | "htb" | "drr" | "qfq" | "ets" | "hfsc" | "multiq")
+    }
+
+    /// The number of its handle; `None` for one that the kernel set up by itself.
+    pub fn number(&self) -> Option<u32> {
+        let major = u32::from_str_radix(self.handle.strip_suffix(':')?, 16).ok()?;
+        Some(major << 16).filter(|number| *number != 0)
+    }
 }
 
 /// A class of a discipline such as `htb`.

@@ -6,7 +6,8 @@ use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
 use crate::scenario::Scenario;
 
-pub(super) const ALL: &[Scenario] = &[GACT_INGRESS, GACT_EGRESS, POLICE_INGRESS, POLICE_EGRESS];
+pub(super) const ALL: &[Scenario] =
+    &[GACT_INGRESS, GACT_EGRESS, POLICE_INGRESS, POLICE_EGRESS, QDISC_GACT, QDISC_POLICE];
 
 const FOUND: Finding = Finding {
     kind: "bpf/tc-ingress",
@@ -150,6 +151,76 @@ const POLICE_EGRESS: Scenario = Scenario {
                  matchall action police rate 8kbit burst 1600 conform-exceed drop",
             )],
             volleys: &[Volley { traffic: BURST, lost: &[Lost { share: Share::AsCounted, ..LOST_OUT }] }],
+            ..PLAIN
+        };
+        POLICE.lab()
+    },
+    ..POLICE_INGRESS
+};
+
+/// What a discipline drops, it hands back to who gave it the packet.
+const LOST_IN_QDISC: Lost = Lost {
+    reason: "QDISC_DROP",
+    symbols: &["__dev_queue_xmit", "kfree_skb_list_reason", "kfree_skb_list"],
+    ..LOST_OUT
+};
+
+const QDISC_GACT: Scenario = Scenario {
+    name: "tc-drop-qdisc",
+    summary: "a filter of prio whose action is drop, where others would sort packets into its bands",
+    needs: &[Need::Feature {
+        what: "tc action drop in a qdisc (sch_prio, act_gact, cls_u32)",
+        trial: "tc qdisc add dev lo root handle 1: prio && tc filter add dev lo parent 1: protocol ip \
+                u32 match ip dport 9 0xffff action drop",
+    }],
+    findings: &[Finding {
+        kind: "bpf/tc-egress",
+        netns: "client",
+        culprit: &["filter u32 pref 10 on eth0", "tc filter parent 1:"],
+        ..FOUND
+    }],
+    setup: || {
+        const CLASSIFIER: Plain = Plain {
+            setup: &[(
+                "client",
+                "tc qdisc add dev eth0 root handle 1: prio && tc filter add dev eth0 parent 1: pref 5 protocol ip \
+                 u32 match ip dport 9 0xffff flowid 1:1 && tc filter add dev eth0 parent 1: pref 10 protocol ip \
+                 u32 match ip dport 5371 0xffff action drop",
+            )],
+            volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5371", 4), lost: &[LOST_IN_QDISC] }],
+            ..PLAIN
+        };
+        CLASSIFIER.lab()
+    },
+    ..GACT_INGRESS
+};
+
+const QDISC_POLICE: Scenario = Scenario {
+    name: "tc-police-qdisc",
+    summary: "a policer among the filters of htb, whose rate is exceeded: no queue is full",
+    needs: &[Need::Feature {
+        what: "tc action police in a qdisc (sch_htb, act_police, cls_u32)",
+        trial: "tc qdisc add dev lo root handle 1: htb && tc filter add dev lo parent 1: protocol ip \
+                u32 match ip dport 9 0xffff police rate 8kbit burst 1600 drop flowid 1:10",
+    }],
+    findings: &[Finding {
+        kind: "bpf/tc-police",
+        severity: "capacity",
+        netns: "client",
+        culprit: &["filter u32 pref 10 on eth0", "tc filter parent 1:"],
+        numbers: &[("rate", 8000)],
+        ..FOUND
+    }],
+    setup: || {
+        const POLICE: Plain = Plain {
+            setup: &[(
+                "client",
+                "tc qdisc add dev eth0 root handle 1: htb default 10 \
+                 && tc class add dev eth0 parent 1: classid 1:10 htb rate 1gbit \
+                 && tc filter add dev eth0 parent 1: pref 10 protocol ip \
+                    u32 match ip dport 5371 0xffff police rate 8kbit burst 1600 drop flowid 1:10",
+            )],
+            volleys: &[Volley { traffic: BURST, lost: &[Lost { share: Share::AsCounted, ..LOST_IN_QDISC }] }],
             ..PLAIN
         };
         POLICE.lab()

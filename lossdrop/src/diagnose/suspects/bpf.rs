@@ -77,35 +77,25 @@ fn tc(hook: Hook, group: &Group, context: &Context) -> Suspect<'static> {
     let Some(attached) = context.attached(netns, group.key.ifindex) else {
         return other::suspect(group, context);
     };
-    let able: Vec<&Filter> = attached
-        .filters
-        .iter()
-        .filter(|filter| filter.hook == hook && (filter.drops() || filter.program.is_some()))
-        .collect();
-    // An action counts what it drops.
-    let able: Vec<&Filter> = match able.iter().any(|filter| dropped(filter) > 0) {
-        true => able.into_iter().filter(|filter| dropped(filter) > 0 || filter.program.is_some()).collect(),
-        false => able,
-    };
+    let able = able(attached.filters.into_iter().filter(|filter| filter.hook == hook));
     let programs: Vec<&Program> =
         attached.tcx.iter().filter(|(at, _)| *at == hook).map(|(_, program)| program).collect();
     let confidence =
         if able.len() + programs.len() == 1 { Confidence::Certain } else { Confidence::Possible };
-    if let Some(filter) = able.first() {
-        return tc_filter((*filter).clone(), hook, device, group).confidence(confidence);
+    if let Some(filter) = able.into_iter().next() {
+        return tc_filter(filter, device, group).confidence(confidence);
     }
     let Some(program) = programs.first().map(|program| (*program).clone()) else {
         return other::suspect(group, context);
     };
     let culprit = Culprit::new("program", format!("{} on {device}", called(&program)))
-        .text(format!("tcx {}", hook.name()))
+        .text(format!("tcx {hook}"))
         .with("id", program.id)
         .with("dev", device.clone());
     Suspect::of(group, Some(culprit), move |_, _| {
         let text = format!(
-            "The BPF program {} at the tcx {} hook of {device} said drop. Somebody attached it to do that, such as a container network.",
-            called(&program),
-            hook.name()
+            "The BPF program {} at the tcx {hook} hook of {device} said drop. Somebody attached it to do that, such as a container network.",
+            called(&program)
         );
         Story::new(format!("the tc program {} drops them at {device}", called(&program)), text)
             .number("id", program.id)
@@ -114,29 +104,52 @@ fn tc(hook: Hook, group: &Group, context: &Context) -> Suspect<'static> {
     .confidence(confidence)
 }
 
+/// A filter that drops where the discipline of a handle sorts packets into its classes.
+pub(super) fn classifier(
+    handle: u32,
+    device: &str,
+    group: &Group,
+    context: &Context,
+) -> Option<Suspect<'static>> {
+    let filters = context.filters(group.key.netns, group.key.ifindex, Hook::Qdisc(handle));
+    let able = able(filters.into_iter());
+    let confidence = if able.len() == 1 { Confidence::Certain } else { Confidence::Possible };
+    let filter = able.into_iter().next()?;
+    Some(tc_filter(filter, device.to_owned(), group).confidence(confidence))
+}
+
+/// Those of the filters that may have dropped.
+fn able(filters: impl Iterator<Item = Filter>) -> Vec<Filter> {
+    let mut able: Vec<Filter> = filters.filter(|filter| filter.drops() || filter.program.is_some()).collect();
+    // An action counts what it drops.
+    if able.iter().any(|filter| dropped(filter) > 0) {
+        able.retain(|filter| dropped(filter) > 0 || filter.program.is_some());
+    }
+    able
+}
+
 /// Packets that a filter's actions have dropped since it was set up.
 fn dropped(filter: &Filter) -> u32 {
     filter.dropper().map_or(0, |action| action.counters.drops)
 }
 
-fn tc_filter(filter: Filter, hook: Hook, device: String, group: &Group) -> Suspect<'static> {
+fn tc_filter(filter: Filter, device: String, group: &Group) -> Suspect<'static> {
+    let hook = filter.hook;
     let name = match &filter.program {
         Some(program) => format!("{} on {device}", called(program)),
         None => format!("filter {} pref {} on {device}", filter.kind, filter.preference),
     };
     let culprit = Culprit::new(if filter.program.is_some() { "program" } else { "filter" }, name)
-        .text(format!(
-            "tc filter {} pref {} {} handle {}",
-            hook.name(),
-            filter.preference,
-            filter.kind,
-            filter.handle
-        ))
+        .text(format!("tc filter {hook} pref {} {} handle {}", filter.preference, filter.kind, filter.handle))
         .with("dev", device.clone())
         .with("pref", filter.preference);
     // One that polices lets through what its rate allows.
     let police = filter.dropper().filter(|action| action.kind == "police").cloned();
-    let kind = if police.is_some() { &kinds::BPF_TC_POLICE } else { group.verdict.kind };
+    let kind = match (&police, hook) {
+        (Some(_), _) => &kinds::BPF_TC_POLICE,
+        (None, Hook::Ingress) => &kinds::BPF_TC_INGRESS,
+        (None, Hook::Egress | Hook::Qdisc(_)) => &kinds::BPF_TC_EGRESS,
+    };
     let suspect = Suspect::of(group, Some(culprit), move |group, context| {
         let netns = group.key.netns;
         let rate = police.as_ref().and_then(|police| police.rate).map(|rate| rate * 8);
@@ -145,8 +158,11 @@ fn tc_filter(filter: Filter, hook: Hook, device: String, group: &Group) -> Suspe
             None => format!("its action {}", actions(&filter)),
         };
         let text = format!(
-            "A tc filter at the {} of {device} ({} pref {}) matched the packets, and {what} dropped {}. Somebody set it up to do that.",
-            hook.name(),
+            "A tc filter at {} of {device} ({} pref {}) matched the packets, and {what} dropped {}. Somebody set it up to do that.",
+            match hook {
+                Hook::Ingress | Hook::Egress => format!("the {hook}"),
+                Hook::Qdisc(_) => format!("the queue ({hook})"),
+            },
             filter.kind,
             filter.preference,
             match rate {
@@ -154,9 +170,10 @@ fn tc_filter(filter: Filter, hook: Hook, device: String, group: &Group) -> Suspe
                 None => "them".to_owned(),
             }
         );
-        let title = match &police {
-            Some(_) => format!("a tc policer drops what is over its rate at {device}"),
-            None => format!("a tc {} filter drops them at {device}", hook.name()),
+        let title = match (&police, hook) {
+            (Some(_), _) => format!("a tc policer drops what is over its rate at {device}"),
+            (None, Hook::Qdisc(_)) => format!("a tc filter of the queue drops them at {device}"),
+            (None, _) => format!("a tc {hook} filter drops them at {device}"),
         };
         let story = Story::new(title, text);
         let story = match filter.dropper() {
@@ -169,14 +186,13 @@ fn tc_filter(filter: Filter, hook: Hook, device: String, group: &Group) -> Suspe
         };
         story
             .fix(
-                context.places.tc(
-                    netns,
-                    &format!("filter del dev {device} {} pref {}", hook.name(), filter.preference),
-                ),
+                context
+                    .places
+                    .tc(netns, &format!("filter del dev {device} {hook} pref {}", filter.preference)),
                 "takes the filter away, with all else that it does",
             )
             .look(
-                context.places.tc(netns, &format!("-s filter show dev {device} {}", hook.name())),
+                context.places.tc(netns, &format!("-s filter show dev {device} {hook}")),
                 "the filters and their counts",
             )
     });

@@ -70,6 +70,12 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
             Culprit::new("qdisc", format!("{} {:x}: on {device}", name(told.kind), told.handle >> 16));
         return Suspect::of(group, Some(culprit), other::tell);
     };
+    if qdisc.only_sorts()
+        && let Some(number) = qdisc.number()
+        && let Some(suspect) = super::bpf::classifier(number, &device, group, context)
+    {
+        return suspect;
+    }
     let handle = if qdisc.handle == HIDDEN { String::new() } else { format!(" {}", qdisc.handle) };
     let culprit = Culprit::new("qdisc", format!("{}{handle} on {device}", qdisc.kind))
         .text(describe(&qdisc))

@@ -43,6 +43,7 @@ kinds! { BPF:
         ],
         look: [
             "`tc -s filter show dev DEV egress`: filters, actions and their counters",
+            "`tc -s filter show dev DEV parent 1:`: those that sort packets into the classes of a queue",
             "`bpftool net show dev DEV`: programs, tcx among them",
         ],
         fixes: [
@@ -57,7 +58,7 @@ kinds! { BPF:
             "too small a `burst`: even a flow below the rate loses packets",
         ],
         look: [
-            "`tc -s filter show dev DEV ingress`: `police`, its `rate`, `burst` and `dropped`",
+            "`tc -s filter show dev DEV ingress` (`egress`, `parent 1:`): `police`, its `rate`, `burst` and `dropped`",
         ],
         fixes: [
             "a higher rate: `tc actions change action police rate RATE burst BYTES conform-exceed drop index N`",
