@@ -81,7 +81,8 @@ impl Machine<'_> {
             }
         };
         qemu.arg("-kernel").arg(self.kernel).arg("-initrd").arg(self.initramfs);
-        qemu.args(["-append", &format!("console={console} quiet panic=-1 rdinit=/init")]);
+        // Warnings with the stacks below them.
+        qemu.args(["-append", &format!("console={console} loglevel=5 panic=-1 rdinit=/init")]);
         for (number, name) in [CONSOLE, TESTS, REPORT, CHECK].into_iter().enumerate() {
             let path = self.folder.join(name);
             let _ = fs::remove_file(&path);

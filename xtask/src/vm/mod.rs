@@ -177,8 +177,20 @@ fn lab(
         folder: &scratch,
         limit: Duration::from_secs(arguments.limit * 60),
     };
-    let took = machine.run().with_context(|| format!("Linux {}", kernel.release))?;
-    if arguments.run.is_some() { Ok(None) } else { Run::read(kernel, &scratch, took).map(Some) }
+    let result = machine.run().with_context(|| format!("Linux {}", kernel.release));
+    if arguments.run.is_some() {
+        return result.map(|_| None);
+    }
+    match result {
+        Ok(took) => Run::read(kernel, &scratch, took).map(Some),
+        Err(error) => {
+            // What was tried before it broke off counts all the same.
+            if let Ok(mut run) = Run::read(kernel, &scratch, machine.limit) {
+                run.add_earlier(&scratch)?;
+            }
+            Err(error)
+        }
+    }
 }
 
 /// What the machine's first process runs at last.
