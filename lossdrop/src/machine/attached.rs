@@ -161,7 +161,7 @@ fn parse(message: &[u8], hook: Hook) -> Option<Filter> {
         chain: attribute(body, TCA_CHAIN).and_then(|chain| chain.u32_at(0)).unwrap_or(0),
         handle: filter_handle(&kind, number),
         program: (kind == "bpf").then(program).flatten().map(|id| Program { id, name: None }),
-        actions: actions(&kind, options),
+        actions: actions(&kind, options, body),
         kind,
     })
 }
@@ -175,31 +175,53 @@ fn filter_handle(kind: &str, number: u32) -> String {
     }
 }
 
-/// The actions of a filter, in their order. Where they are depends on its kind (`TCA_…_ACT` in `linux/pkt_cls.h`).
-fn actions(kind: &str, options: &[u8]) -> Vec<Action> {
-    let place = match kind {
-        "bpf" | "cgroup" => 1,
-        "matchall" => 2,
-        "flower" | "basic" => 3,
-        "fw" => 4,
-        "route" => 6,
-        "u32" => 7,
-        "flow" => 9,
+/// The actions of a filter, in their order. Where they are depends on its kind (`TCA_…_ACT` in `linux/pkt_cls.h`), and so does
+/// where the one of old is, `police` without the word `action` before it (`TCA_…_POLICE`).
+fn actions(kind: &str, options: &[u8], body: &[u8]) -> Vec<Action> {
+    let (place, of_old) = match kind {
+        "bpf" | "cgroup" => (1, Some(2)),
+        "matchall" => (2, None),
+        "basic" => (3, Some(4)),
+        "flower" => (3, None),
+        "fw" => (4, Some(2)),
+        "route" => (6, Some(5)),
+        "u32" => (7, Some(6)),
+        "flow" => (9, Some(10)),
         _ => return Vec::new(),
     };
     let list = attribute(options, place).unwrap_or_default();
-    attributes(list).filter_map(|(_, action)| parse_action(action)).collect()
+    let police = of_old.and_then(|place| attribute(options, place)).map(|options| {
+        let stats = attribute(body, libc::TCA_STATS).unwrap_or_default();
+        action("police".to_owned(), options, counters_of_old(stats))
+    });
+    attributes(list).filter_map(|(_, action)| parse_action(action)).chain(police).collect()
 }
 
-fn parse_action(action: &[u8]) -> Option<Action> {
+/// `struct tc_stats`: the bytes take 8.
+fn counters_of_old(stats: &[u8]) -> Counters {
+    let number = |offset| stats.u32_at(offset).unwrap_or(0);
+    Counters {
+        bytes: stats.u64_at(0).unwrap_or(0),
+        packets: number(8).into(),
+        drops: number(12),
+        overlimits: number(16),
+        ..Counters::default()
+    }
+}
+
+fn parse_action(told: &[u8]) -> Option<Action> {
     const TCA_ACT_KIND: u16 = 1;
     const TCA_ACT_OPTIONS: u16 = 2;
     const TCA_ACT_STATS: u16 = 4;
-    let kind = attribute(action, TCA_ACT_KIND).map(text)?;
-    let options = attribute(action, TCA_ACT_OPTIONS).unwrap_or_default();
-    let counters = counters_in(attribute(action, TCA_ACT_STATS).unwrap_or_default());
+    let kind = attribute(told, TCA_ACT_KIND).map(text)?;
+    let options = attribute(told, TCA_ACT_OPTIONS).unwrap_or_default();
+    let counters = counters_in(attribute(told, TCA_ACT_STATS).unwrap_or_default());
+    Some(action(kind, options, counters))
+}
+
+fn action(kind: String, options: &[u8], counters: Counters) -> Action {
     let rate = (kind == "police").then(|| police_rate(options)).flatten();
-    Some(Action { drops: drops(&kind, options), kind, rate, counters })
+    Action { drops: drops(&kind, options), kind, rate, counters }
 }
 
 /// `struct tc_police`: the rate is the last field of a `struct tc_ratespec` at 20; above 32 bits it stands by itself.
@@ -279,6 +301,20 @@ mod tests {
         assert!(!drops("police", &nested(&[(1, &words(&[1, 0])), (5, &words(&[0]))])));
         assert!(!drops("mirred", &nested(&[(2, &words(&[1, 0, 4, 1, 1]))])));
         assert!(!drops("gact", &[]));
+    }
+
+    #[test]
+    fn a_police_of_old_is_an_action_like_others() {
+        let police = nested(&[(1, &words(&[1, 2, 0, 100, 2047, 0, 0, 1000, 0, 0, 0]))]);
+        for (kind, place) in [("u32", 6), ("fw", 2), ("basic", 4), ("bpf", 2)] {
+            let mut message = filter(kind, 1, &nested(&[(place, &police)]));
+            push_attribute(&mut message, libc::TCA_STATS, &words(&[3000, 0, 30, 7, 8, 0, 0, 0, 0]));
+            let filter = parse(&message, Hook::Qdisc(0x1_0000)).expect("whole");
+            let counters =
+                Counters { bytes: 3000, packets: 30, drops: 7, overlimits: 8, ..Counters::default() };
+            let action = Action { kind: "police".to_owned(), drops: true, rate: Some(1000), counters };
+            assert_eq!(filter.actions, [action], "{kind}");
+        }
     }
 
     #[test]
