@@ -36,6 +36,11 @@ impl Qdisc {
         matches!(self.kind.as_str(), "prio" | "htb" | "drr" | "qfq" | "ets" | "hfsc" | "multiq")
     }
 
+    /// It drops packets that no filter and no default gives to a class.
+    pub fn wants_a_class(&self) -> bool {
+        matches!(self.kind.as_str(), "drr" | "qfq" | "hfsc")
+    }
+
     /// The number of its handle; `None` for one that the kernel set up by itself.
     pub fn number(&self) -> Option<u32> {
         let major = u32::from_str_radix(self.handle.strip_suffix(':')?, 16).ok()?;

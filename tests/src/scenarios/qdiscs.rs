@@ -1,4 +1,5 @@
-//! Queueing disciplines: leaves that are full, buckets that are too small, and one that is told to lose.
+//! Queueing disciplines: leaves that are full, buckets that are too small, classes that do not take all, and one that is told to
+//! lose.
 
 use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use crate::counter::Counter;
@@ -6,7 +7,8 @@ use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
 use crate::scenario::Scenario;
 
-pub(super) const ALL: &[Scenario] = &[HTB_LEAF, TBF_LEAF, PRIO_LEAF, OVERSIZE, NETEM, FQ_CODEL, FQ];
+pub(super) const ALL: &[Scenario] =
+    &[HTB_LEAF, TBF_LEAF, PRIO_LEAF, OVERSIZE, NETEM, FQ_CODEL, FQ, HFSC, DRR];
 
 const FOUND: Finding = Finding {
     kind: "queue/qdisc-limit",
@@ -188,4 +190,65 @@ const FQ: Scenario = Scenario {
         PLAIN.lab()
     },
     ..HTB_LEAF
+};
+
+/// Nothing but the datagrams is without a class.
+const ALL_BUT_IPV4: &str = "tc filter add dev eth0 parent 1: pref 1 protocol arp matchall classid 1:10 \
+     && tc filter add dev eth0 parent 1: pref 2 protocol ipv6 matchall classid 1:10";
+
+const HFSC: Scenario = Scenario {
+    name: "qdisc-hfsc-no-default",
+    summary: "an hfsc without a default, and packets that no filter gives to a class",
+    packets: "20 UDP datagrams of 400 bytes, 10.0.0.1 → 10.0.0.2:5350",
+    needs: &[Need::Qdisc("hfsc"), MATCHALL],
+    findings: &[Finding {
+        kind: "queue/unclassified",
+        severity: "fault",
+        culprit: &["hfsc 1:", "eth0"],
+        ..FOUND
+    }],
+    setup: || {
+        const PLAIN: Plain = Plain {
+            setup: &[
+                (
+                    "client",
+                    "tc qdisc add dev eth0 root handle 1: hfsc \
+                     && tc class add dev eth0 parent 1: classid 1:1 hfsc sc rate 1gbit ul rate 1gbit \
+                     && tc class add dev eth0 parent 1:1 classid 1:10 hfsc sc rate 1gbit",
+                ),
+                ("client", ALL_BUT_IPV4),
+            ],
+            volleys: &[Volley { traffic: SENT, lost: &[Lost { share: Share::All, ..LOST }] }],
+            ..SLOW
+        };
+        PLAIN.lab()
+    },
+    ..HTB_LEAF
+};
+
+const DRR: Scenario = Scenario {
+    name: "qdisc-drr-no-filter",
+    summary: "a drr that has no filter for the packets",
+    needs: &[Need::Qdisc("drr"), MATCHALL],
+    findings: &[Finding { culprit: &["drr 1:", "eth0"], ..HFSC.findings[0] }],
+    setup: || {
+        const PLAIN: Plain = Plain {
+            setup: &[
+                (
+                    "client",
+                    "tc qdisc add dev eth0 root handle 1: drr && tc class add dev eth0 parent 1: classid 1:10 drr",
+                ),
+                ("client", ALL_BUT_IPV4),
+            ],
+            volleys: &[Volley { traffic: SENT, lost: &[Lost { share: Share::All, ..LOST }] }],
+            ..SLOW
+        };
+        PLAIN.lab()
+    },
+    ..HFSC
+};
+
+const MATCHALL: Need = Need::Feature {
+    what: "a matchall filter (cls_matchall)",
+    trial: "tc qdisc add dev lo root handle 1: prio && tc filter add dev lo parent 1: matchall classid 1:1",
 };

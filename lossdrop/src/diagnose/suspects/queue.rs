@@ -5,7 +5,7 @@ use crate::{
     diagnose::{context::Context, finding::Culprit, group::Group},
     judge::name,
     knowledge::{Confidence, kinds},
-    machine::{Limit, Qdisc},
+    machine::{Class, Limit, Qdisc},
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
@@ -94,14 +94,16 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
         (Some(_), ..) => &kinds::QUEUE_QDISC_OVERSIZE,
         (None, "netem", _) if qdisc.loses => &kinds::QUEUE_NETEM,
         (None, "netem", _) => &kinds::QUEUE_QDISC_LIMIT,
+        (None, ..) if qdisc.wants_a_class() => &kinds::QUEUE_UNCLASSIFIED,
         (None, _, kind) => kind,
     };
     let confidence = if dropped >= group.count { Confidence::Certain } else { Confidence::Likely };
     Suspect::of(group, Some(culprit), move |group, context| {
-        let story = match (oversize, kind == &kinds::QUEUE_NETEM) {
-            (Some(burst), _) => tell_oversize(&qdisc, burst, &device, group, context),
-            (None, true) => tell_netem(&qdisc, &device, group, context),
-            (None, false) => tell_limit(&qdisc, held, &device, group, context),
+        let story = match oversize {
+            Some(burst) => tell_oversize(&qdisc, burst, &device, group, context),
+            None if kind == &kinds::QUEUE_NETEM => tell_netem(&qdisc, &device, group, context),
+            None if kind == &kinds::QUEUE_UNCLASSIFIED => tell_unclassified(&qdisc, &device, group, context),
+            None => tell_limit(&qdisc, held, &device, group, context),
         };
         story.number("dropped", dropped)
     })
@@ -238,6 +240,39 @@ fn tell_netem(qdisc: &Qdisc, device: &str, group: &Group, context: &Context) -> 
     Story::new(format!("netem on {device} loses packets on purpose"), text)
         .fix(context.places.tc(netns, &format!("qdisc del {}", address(qdisc, device))), "the emulation ends")
         .look(context.places.tc(netns, &format!("-s qdisc show dev {device}")), "what it emulates")
+}
+
+fn tell_unclassified(qdisc: &Qdisc, device: &str, group: &Group, context: &Context) -> Story {
+    let Qdisc { kind, handle, .. } = qdisc;
+    let netns = group.key.netns;
+    let classes: Vec<&Class> = context.state(netns).map_or_else(Vec::new, |state| {
+        let of_this =
+            |class: &&Class| class.index == qdisc.index && class.handle.starts_with(handle.as_str());
+        state.classes.iter().filter(of_this).collect()
+    });
+    // Only those without classes below them take packets.
+    let leaf = classes.iter().find(|class| classes.iter().all(|other| other.parent != class.handle));
+    let leaf = leaf.filter(|class| class.handle != *handle).map(|class| class.handle.as_str());
+    let default = if kind == "hfsc" { "its default is none of them" } else { "it knows no default" };
+    let text = format!(
+        "{kind} {handle} on {device} drops what belongs to none of its classes: no filter matched these packets, and {default}. ARP \
+         and neighbour discovery need a class as well."
+    );
+    let command = match (kind.as_str(), leaf.and_then(|leaf| leaf.split_once(':'))) {
+        ("hfsc", Some((_, minor))) => format!("qdisc change {} hfsc default {minor}", address(qdisc, device)),
+        (_, Some((major, minor))) => {
+            format!("filter add dev {device} parent {handle} pref 65535 matchall classid {major}:{minor}")
+        }
+        (_, None) => format!("qdisc del {}", address(qdisc, device)),
+    };
+    let effect = match leaf {
+        Some(leaf) => format!("class {leaf} takes what no filter matches"),
+        None => "it has no class that could take them".to_owned(),
+    };
+    Story::new(format!("no class of {kind} on {device} takes these packets"), text)
+        .fix(context.places.tc(netns, &command), effect)
+        .look(context.places.tc(netns, &format!("filter show dev {device} parent {handle}")), "its filters")
+        .look(context.places.tc(netns, &format!("-s class show dev {device}")), "its classes")
 }
 
 fn cpu_backlog(group: &Group) -> Suspect<'static> {

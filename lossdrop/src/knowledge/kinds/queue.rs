@@ -52,6 +52,22 @@ kinds! { QUEUE:
             "a burst of at least the MTU and the Ethernet header: `tc qdisc change dev DEV root tbf rate RATE burst BYTES limit BYTES`",
         ],
     }
+    QUEUE_UNCLASSIFIED: Queue / "unclassified" Fault {
+        "no class of the queue takes the packets",
+        causes: [
+            "hfsc without a `default`, or with one that is no class: what no filter matches is dropped",
+            "drr and qfq know no default: all packets need a filter",
+            "filters for IP alone: ARP, IPv6 or VLAN frames match none",
+        ],
+        look: [
+            "`tc filter show dev DEV parent 1:`: what the filters match, and their protocols",
+            "`tc -s class show dev DEV`: which classes get packets",
+        ],
+        fixes: [
+            "a default: `tc qdisc change dev DEV root handle 1: hfsc default MINOR`",
+            "a last filter that takes all: `tc filter add dev DEV parent 1: pref 65535 matchall classid 1:1`",
+        ],
+    }
     QUEUE_NETEM: Queue / "netem" Policy {
         "netem drops it on purpose",
         causes: [
