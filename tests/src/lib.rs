@@ -1,6 +1,7 @@
 //! The lab: network namespaces in which packets are really dropped, in a number that is known exactly, and the runner
 //! of the binary that watches them. End-to-end tests and `cargo xtask lab` are built on it. Needs root.
 
+pub mod attempt;
 mod bpf;
 pub mod btf;
 mod counter;

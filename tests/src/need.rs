@@ -27,6 +27,10 @@ pub enum Need {
 }
 
 impl Need {
+    /// The tracepoint tells the socket that was to receive the packet (since 6.11).
+    pub const RX_SK: Self =
+        Self::Feature { what: "receiving socket", trial: "grep -qw rx_sk /sys/kernel/btf/vmlinux" };
+
     /// Why it is not met, in a sentence; `None` if it is. Each is tried once.
     #[must_use]
     pub fn missing(self) -> Option<String> {

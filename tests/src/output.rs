@@ -65,7 +65,7 @@ impl Output {
     #[must_use]
     pub fn counted(&self, expected: &Expected) -> u64 {
         let own = self.groups().filter(|group| {
-            group["reason"] == expected.reason
+            expected.tells(&group["reason"])
                 && group["symbol"].as_str().is_some_and(|symbol| expected.symbols.contains(&symbol))
         });
         own.filter_map(|group| group["count"].as_u64()).sum()

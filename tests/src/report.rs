@@ -14,8 +14,8 @@ pub const REPORT: &str = "LOSSDROP_LAB_REPORT";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tried {
     pub scenario: String,
-    /// Of `lossdrop diagnose`, besides those that it always gets.
-    pub arguments: String,
+    /// In which way: arguments of `lossdrop diagnose` besides those that it always gets, or `trace`.
+    pub way: String,
     pub outcome: Outcome,
     pub seconds: f64,
 }
@@ -44,7 +44,7 @@ impl Tried {
     /// The same scenario in the same way.
     #[must_use]
     pub fn is_again(&self, other: &Self) -> bool {
-        self.scenario == other.scenario && self.arguments == other.arguments
+        self.scenario == other.scenario && self.way == other.way
     }
 
     /// Reads a report back. What is no whole line is left out: a machine may end in the middle of one.
@@ -62,7 +62,7 @@ mod tests {
     fn a_report_is_read_back_but_for_what_was_cut_off() {
         let tried = |outcome| Tried {
             scenario: "udp-closed-port".to_owned(),
-            arguments: "--no-probes".to_owned(),
+            way: "--no-probes".to_owned(),
             outcome,
             seconds: 1.5,
         };

@@ -1,91 +1,31 @@
 //! Every scenario of the lab, diagnosed: exactly the findings that are due, each with its culprit, its numbers and its
 //! exact count, nothing else; and the very command that is printed ends the drops.
 //!
-//! | variable | what it does |
+//! | variable, besides those of `lossdrop_lab::attempt` | what it does |
 //! |---|---|
-//! | `LOSSDROP_SCENARIO` | names of scenarios or parts of them, divided by commas: only these |
 //! | `LOSSDROP_DIAGNOSE_ARGS` | further arguments of `lossdrop diagnose`, divided by blanks: `--no-probes` |
 //! | `LOSSDROP_WITHOUT_FIXES` | nothing of what is printed is typed, which takes half the time |
-//! | `LOSSDROP_LAB_REPORT` | a file to which a line of JSON is appended for each scenario |
-//! | `LOSSDROP_SIDE_BY_SIDE` | how many are diagnosed at the same time; fewer than 4 on a slow (emulated) machine |
 
-use std::collections::VecDeque;
 use std::env;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use lossdrop_lab::attempt;
 use lossdrop_lab::lossdrop::diagnose_command;
-use lossdrop_lab::report::{Outcome, Tried};
 use lossdrop_lab::{Count, Finding, Fix, Lab, Lossdrop, Need, Output, Scenario, Shot};
 use serde_json::Value;
 
-/// Scenarios diagnosed at the same time, if nothing else is asked for.
+/// Scenarios diagnosed at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
 /// What newer kernels tell with every drop (since 5.17 and 6.11).
-const TELLS_ALL: [Need; 2] = [
-    Need::Reason("NOT_SPECIFIED"),
-    Need::Feature { what: "receiving socket", trial: "grep -qw rx_sk /sys/kernel/btf/vmlinux" },
-];
+const TELLS_ALL: [Need; 2] = [Need::Reason("NOT_SPECIFIED"), Need::RX_SK];
 
 #[test]
 fn every_scenario_is_diagnosed_exactly_and_its_fix_ends_the_drops() {
-    let wanted = env::var("LOSSDROP_SCENARIO").unwrap_or_default();
-    let side_by_side = env::var("LOSSDROP_SIDE_BY_SIDE").ok().and_then(|count| count.parse().ok());
-    let (alone, together): (Vec<_>, Vec<_>) = Scenario::all()
-        .filter(|scenario| wanted.split(',').any(|part| scenario.name.contains(part)))
-        .partition(|scenario| scenario.needs.contains(&Need::OwnMachine));
-    assert!(!(alone.is_empty() && together.is_empty()), "no scenario is called {wanted}");
-    let mut failures = diagnose_all(together, side_by_side.unwrap_or(SIDE_BY_SIDE));
-    // These change what the others rest on.
-    failures.extend(diagnose_all(alone, 1));
-    assert!(failures.is_empty(), "{} failed: {}", failures.len(), failures.join(", "));
-}
-
-/// Diagnoses them, so many at the same time; returns the names of those that failed. Each is told as soon as it is done.
-fn diagnose_all(scenarios: Vec<&Scenario>, side_by_side: usize) -> Vec<&str> {
-    let (waiting, failures) = (Mutex::new(VecDeque::from(scenarios)), Mutex::new(Vec::new()));
-    let next = || lock(&waiting).pop_front();
-    let work = || {
-        while let Some(scenario) = next() {
-            let start = Instant::now();
-            let result = diagnose_if_possible(scenario);
-            let seconds = start.elapsed().as_secs_f64();
-            let outcome = match result {
-                Ok(None) => Outcome::Passed,
-                Ok(Some(missing)) => Outcome::Skipped(missing),
-                Err(error) => Outcome::Failed(format!("{error:#}")),
-            };
-            match &outcome {
-                Outcome::Passed => println!("{}: diagnosed in {seconds:.1} s", scenario.name),
-                Outcome::Skipped(missing) => println!("{}: skipped: {missing}", scenario.name),
-                Outcome::Failed(why) => {
-                    println!("{}: failed after {seconds:.1} s: {why}\n", scenario.name);
-                    lock(&failures).push(scenario.name);
-                }
-            }
-            let (scenario, arguments) = (scenario.name.to_owned(), more_arguments());
-            Tried { scenario, arguments, outcome, seconds }.tell().expect("the report");
-        }
-    };
-    thread::scope(|scope| (0..side_by_side).for_each(|_| drop(scope.spawn(work))));
-    failures.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Returns what is missing, if it cannot run here.
-fn diagnose_if_possible(scenario: &Scenario) -> Result<Option<String>> {
-    match &scenario.missing_but_reasons()[..] {
-        [] => is_diagnosed(scenario).map(|()| None),
-        missing => Ok(Some(missing.join("; "))),
-    }
+    attempt::all(&more_arguments(), SIDE_BY_SIDE, Scenario::all(), is_diagnosed);
 }
 
 fn is_diagnosed(scenario: &Scenario) -> Result<()> {

@@ -148,6 +148,12 @@ impl Lab for Container {
 }
 
 const HALF_OPEN: Noise = Noise {
-    symbols: &["tcp_v4_rcv", "sk_stream_kill_queues", "tcp_rcv_state_process", "tcp_validate_incoming"],
+    symbols: &[
+        "tcp_v4_rcv",
+        "tcp_v4_do_rcv",
+        "sk_stream_kill_queues",
+        "tcp_rcv_state_process",
+        "tcp_validate_incoming",
+    ],
     why: "SYN-ACKs to raw SYNs and the RSTs that answer them; the reset of the GET's connection",
 };

@@ -50,7 +50,7 @@ const BRIDGE_NO_PORT: Scenario = Scenario {
     summary: "a bridge without any other port than that which the frame came in by",
     watch: "sudo lossdrop trace --port 5340",
     packets: "4 UDP datagrams, 10.0.0.1 → 10.0.0.2:5340",
-    needs: &[Need::Reason("NO_TX_TARGET")],
+    needs: &[],
     findings: &[Finding {
         fix: Fix::None("which device belongs into the bridge, only its owner knows"),
         ..FOUND
@@ -130,7 +130,7 @@ const BRIDGE_ISOLATED: Scenario = Scenario {
 const BRIDGE_STP: Scenario = Scenario {
     name: "bridge-stp",
     summary: "a bridge with spanning tree, whose port has just come up and listens for half a minute",
-    needs: &[Need::Reason("BRIDGE_INGRESS_STP_STATE")],
+    needs: &[],
     findings: &[Finding { kind: "device/bridge-stp", ..FOUND }],
     setup: || {
         const PLAIN: Plain = Plain {

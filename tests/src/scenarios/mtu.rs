@@ -328,7 +328,7 @@ const REASSEMBLY: Scenario = Scenario {
     summary: "datagrams of which only the first half arrives",
     watch: "sudo lossdrop trace --port 5301",
     packets: "4 first fragments, 10.0.0.1 → 10.0.0.2:5301, each given up after a second",
-    needs: &[Need::Reason("FRAG_REASM_TIMEOUT")],
+    needs: &[],
     findings: &[Finding {
         kind: "mtu/reassembly",
         culprit: &[],

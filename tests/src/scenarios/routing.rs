@@ -437,7 +437,7 @@ const LOOPBACK_SOURCE: Scenario = Scenario {
     summary: "packets from the wire whose source is 127.0.0.5",
     watch: "sudo lossdrop trace --src 127.0.0.5",
     packets: "3 UDP datagrams, 127.0.0.5:7000 → 10.0.0.2:7001",
-    needs: &[Need::Reason("IP_LOCALNET")],
+    needs: &[],
     findings: &[Finding { kind: "routing/martian", netns: "server", culprit: &[], ..FOUND }],
     setup: || {
         const PLAIN: Plain = Plain {
@@ -463,7 +463,7 @@ const OWN_SOURCE: Scenario = Scenario {
     summary: "packets from the wire whose source is the receiver's own address: somebody has it, too",
     watch: "sudo lossdrop trace --src 10.0.0.2",
     packets: "3 UDP datagrams, 10.0.0.2:7000 → 10.0.0.2:7001, sent by another host",
-    needs: &[Need::Reason("IP_LOCAL_SOURCE")],
+    needs: &[],
     findings: &[Finding {
         kind: "routing/martian",
         netns: "server",

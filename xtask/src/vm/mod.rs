@@ -34,10 +34,16 @@ const BRIEF: &str = "udp-closed-port,tcp-closed-port,socket-filter,routing-rever
     nf-synproxy,nf-nfqueue-full,nf-conntrack-full,qdisc-netem,qdisc-fq,qdisc-prio,vlan-mtu,bridge-vlan-ingress,ipvlan,\
     tunnel-geneve,tunnel-gre-key,tunnel-ipip,tunnel-wireguard-no-peer,tc-drop-ingress,tc-police-egress";
 
-/// What is diagnosed again in other ways, which must find the same: scenarios, and arguments of `lossdrop diagnose`.
-const AGAIN: [(&str, &str); 2] = [("nf-", "--no-probes"), (RAW_TRACEPOINT, "--attach raw-tp")];
-const AGAIN_BRIEF: [(&str, &str); 2] =
-    [("nf-nft-three-jumps,nf-legacy-input-rule", "--no-probes"), ("container-mtu", "--attach raw-tp")];
+/// Watched by `lossdrop trace` instead of diagnosed.
+const TRACE: &str = "trace";
+
+/// What is looked at again in other ways, which must find the same: scenarios, and arguments of `lossdrop diagnose`.
+const AGAIN: [(&str, &str); 3] = [("nf-", "--no-probes"), (RAW_TRACEPOINT, "--attach raw-tp"), ("", TRACE)];
+const AGAIN_BRIEF: [(&str, &str); 3] = [
+    ("nf-nft-three-jumps,nf-legacy-input-rule", "--no-probes"),
+    ("container-mtu", "--attach raw-tp"),
+    ("udp-closed-port,mtu-tunnel-gre,vlan-mtu,qdisc-fq,bridge-vlan-ingress", TRACE),
+];
 const RAW_TRACEPOINT: &str = "mtu-veth-peer,qdisc-full,udp-rcvbuf,nf-legacy-input-rule";
 
 #[derive(Debug, clap::Args)]
@@ -51,8 +57,8 @@ pub(crate) struct Args {
     /// Only something of each class, and what few kernels can run
     #[arg(long, conflicts_with = "scenario")]
     brief: bool,
-    /// Further arguments of `lossdrop diagnose`: --no-probes
-    #[arg(long, value_name = "ARGUMENTS", default_value = "", allow_hyphen_values = true)]
+    /// In one way only: with further arguments of `lossdrop diagnose`, such as --no-probes; or "trace"
+    #[arg(long, value_name = "WAY", default_value = "", allow_hyphen_values = true)]
     with: String,
     /// Do not type the commands that are printed, which takes half the time
     #[arg(long)]
@@ -116,10 +122,11 @@ fn lines(wanted: &[String]) -> Result<Vec<&'static Line>> {
     wanted.iter().map(find).collect()
 }
 
-/// The static binaries.
+/// The static binaries: what is tested, and the tests.
 struct Built {
     lossdrop: PathBuf,
-    tests: PathBuf,
+    diagnose: PathBuf,
+    trace: PathBuf,
 }
 
 fn build() -> Result<Built> {
@@ -128,12 +135,13 @@ fn build() -> Result<Built> {
         command.args(arguments).env("RUSTFLAGS", "-C target-feature=+crt-static");
         command
     };
+    let tests = |name| {
+        executable(&mut cargo(&["test", "--package", "lossdrop-lab", "--test", name, "--no-run"]), TARGET)
+    };
     Ok(Built {
         lossdrop: executable(&mut cargo(&["build", "--package", "lossdrop"]), TARGET)?,
-        tests: executable(
-            &mut cargo(&["test", "--package", "lossdrop-lab", "--test", "diagnose", "--no-run"]),
-            TARGET,
-        )?,
+        diagnose: tests("diagnose")?,
+        trace: tests("scenarios")?,
     })
 }
 
@@ -166,7 +174,12 @@ fn lab(
     let at = |name: &str| scratch.join(name);
     image::modules(kernel, &scratch, &at("modules.cpio"))?;
     fs::write(at("tests"), tests(arguments))?;
-    let files = [("lossdrop", &*built.lossdrop), ("diagnose", &*built.tests), ("tests", &*at("tests"))];
+    let files = [
+        ("lossdrop", &*built.lossdrop),
+        ("diagnose", &*built.diagnose),
+        ("trace", &*built.trace),
+        ("tests", &*at("tests")),
+    ];
     image::lab(&files, include_str!("init.sh"), &scratch, &at("lab.cpio"))?;
     image::join(&[tools, &at("modules.cpio"), &at("lab.cpio")], &at("initramfs"))?;
     println!("{}: booting {}", kernel.version, kernel.release);
@@ -207,18 +220,20 @@ fn tests(arguments: &Args) -> String {
     );
     let scenarios = if arguments.brief { BRIEF } else { &arguments.scenario };
     let whole = [(scenarios, &*arguments.with)];
-    let again: &[(&str, &str)] = match (arguments.brief, scenarios) {
-        (true, _) => &AGAIN_BRIEF,
-        (false, "") => &AGAIN,
-        (false, _) => &[],
+    let again: &[(&str, &str)] = match (arguments.brief, scenarios, &*arguments.with) {
+        (true, ..) => &AGAIN_BRIEF,
+        (false, "", "") => &AGAIN,
+        (false, some, "") => &[(some, TRACE)],
+        (false, ..) => &[],
     };
-    for (number, (scenarios, with)) in whole.iter().chain(again).enumerate() {
+    for (number, (scenarios, way)) in whole.iter().chain(again).enumerate() {
         // That its commands help is shown by the first look.
         if arguments.without_fixes || number > 0 {
             script.push_str("export LOSSDROP_WITHOUT_FIXES=1\n");
         }
+        let (tests, with) = if *way == TRACE { ("trace", "") } else { ("diagnose", *way) };
         script.push_str(&format!("export LOSSDROP_SCENARIO='{scenarios}' LOSSDROP_DIAGNOSE_ARGS='{with}'\n"));
-        script.push_str("/lab/diagnose --nocapture every_scenario\n");
+        script.push_str(&format!("/lab/{tests} --nocapture every_scenario\n"));
     }
     script
 }

@@ -112,13 +112,13 @@ impl Run {
     }
 
     /// What became of a scenario in one pass.
-    fn outcome(&self, scenario: &str, arguments: &str) -> Option<&Outcome> {
-        let tried = |tried: &&Tried| tried.scenario == scenario && tried.arguments == arguments;
+    fn outcome(&self, scenario: &str, way: &str) -> Option<&Outcome> {
+        let tried = |tried: &&Tried| tried.scenario == scenario && tried.way == way;
         self.tried.iter().find(tried).map(|tried| &tried.outcome)
     }
 
-    fn passed_with(&self, arguments: &str) -> usize {
-        let passed = |tried: &&Tried| tried.arguments == arguments && tried.outcome == Outcome::Passed;
+    fn passed_with(&self, way: &str) -> usize {
+        let passed = |tried: &&Tried| tried.way == way && tried.outcome == Outcome::Passed;
         self.tried.iter().filter(passed).count()
     }
 }
@@ -144,6 +144,7 @@ pub(super) fn document(runs: &[Run]) -> Result<String> {
     }
     row(&mut text, "scenarios passed", runs, |run| run.passed_with("").to_string());
     row(&mut text, "… with `--no-probes`", runs, |run| run.passed_with("--no-probes").to_string());
+    row(&mut text, "… watched by `lossdrop trace`", runs, |run| run.passed_with("trace").to_string());
     row(&mut text, "… with `--attach raw-tp`", runs, |run| run.passed_with("--attach raw-tp").to_string());
     scenarios(&mut text, runs)?;
     text.push_str("\n## What `lossdrop check` misses\n\n");
@@ -212,7 +213,7 @@ mod tests {
 
     fn tried(outcome: Outcome) -> Tried {
         let scenario = "udp-closed-port".to_owned();
-        Tried { scenario, arguments: String::new(), outcome, seconds: 1.0 }
+        Tried { scenario, way: String::new(), outcome, seconds: 1.0 }
     }
 
     #[test]
