@@ -161,7 +161,8 @@ impl fmt::Display for Shot {
 /// Packets dropped for one cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// The kernel's name, without `SKB_DROP_REASON_`; an older kernel may tell none.
+    /// The kernel's name, without `SKB_DROP_REASON_`; an older kernel may tell none, or another
+    /// one if it does not know it.
     pub reason: &'static str,
     /// The function that the location lies in, without compiler suffix; any of these, as kernels differ.
     pub symbols: &'static [&'static str],
@@ -200,7 +201,8 @@ impl Expected {
     pub(crate) fn tells(&self, reason: &Value) -> bool {
         // One of the last that the lab's scenarios know by name (6.14).
         let is_older = || Need::Reason("BRIDGE_INGRESS_STP_STATE").missing().is_some();
-        reason == self.reason || (reason.is_null() || reason == "NOT_SPECIFIED") && is_older()
+        let is_unknown = || Need::Reason(self.reason).missing().is_some();
+        reason == self.reason || is_older() && (reason.is_null() || reason == "NOT_SPECIFIED" || is_unknown())
     }
 
     /// Those among the drops.

@@ -26,7 +26,7 @@ const FOUND: Finding = Finding {
 
 const LOST: Lost = Lost {
     reason: "NOT_SPECIFIED",
-    symbols: &["do_xdp_generic"],
+    symbols: &["do_xdp_generic", "netif_receive_generic_xdp"],
     netns: Some("server"),
     iface: Some("eth0"),
     proto: "udp",
@@ -77,7 +77,7 @@ const XDP_NATIVE: Scenario = Scenario {
         const NATIVE: Plain = Plain {
             volleys: &[Volley {
                 traffic: Traffic::udp("10.0.0.2:5370", 4),
-                lost: &[Lost { symbols: &["veth_xdp_rcv_skb"], ..LOST }],
+                lost: &[Lost { symbols: &["veth_xdp_rcv_skb", "veth_poll"], ..LOST }],
             }],
             ..PLAIN
         };

@@ -164,6 +164,7 @@ const FQ_CODEL: Scenario = Scenario {
                  && tc class add dev eth0 parent 1: classid 1:10 htb rate 8kbit burst 1600 \
                  && tc qdisc add dev eth0 parent 1:10 handle 10: fq_codel limit 3 target 100s interval 200s",
             )],
+            volleys: &[Volley { traffic: SENT, lost: &[Lost { reason: "QDISC_OVERLIMIT", ..LOST }] }],
             ..SLOW
         };
         PLAIN.lab()

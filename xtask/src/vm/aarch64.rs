@@ -33,6 +33,7 @@ pub(super) fn run() -> Result<()> {
     let kernel = kernels::fetch(&AARCH64)?;
     let scratch = crate::root().join("target/vm").join(AARCH64.name);
     fs::create_dir_all(&scratch)?;
+    let _alone = super::lock(&scratch)?;
     let took = boot(&kernel, &lossdrop, &scratch)?;
     let read = |name: &str| {
         let text = fs::read_to_string(scratch.join(name)).with_context(|| name.to_owned())?;

@@ -68,7 +68,9 @@ impl Machine<'_> {
         });
         qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         // Nested hardware virtualisation is not to be relied on; this runs everywhere.
-        qemu.args(["-accel", "tcg,thread=multi"]);
+        // One thread for all CPUs: with one for each, the kernel's patching of its own code (static keys, tracepoints) now and
+        // then meets a CPU that still runs the breakpoint of before.
+        qemu.args(["-accel", "tcg,thread=single"]);
         let console = match self.kind {
             Kind::X86 => {
                 qemu.args(["-M", "pc", "-cpu", "max", "-smp", "2", "-m", "2G"]);

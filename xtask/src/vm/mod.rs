@@ -172,6 +172,7 @@ fn lab(
     let scratch = scratch.join(kernel.version);
     fs::create_dir_all(&scratch)?;
     let at = |name: &str| scratch.join(name);
+    let _alone = lock(&scratch)?;
     image::modules(kernel, &scratch, &at("modules.cpio"))?;
     fs::write(at("tests"), tests(arguments))?;
     let files = [
@@ -204,6 +205,14 @@ fn lab(
             Err(error)
         }
     }
+}
+
+/// The files of a kernel are one run's at a time: until what is returned is dropped.
+fn lock(folder: &Path) -> Result<fs::File> {
+    let path = folder.join("lock");
+    let file = fs::File::create(&path)?;
+    file.try_lock().with_context(|| format!("{}: another run uses it; wait for its end", path.display()))?;
+    Ok(file)
 }
 
 /// What the machine's first process runs at last.
