@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &Args) -> Result<()> {
             Err(error) => failed.push(format!("Linux {}: {error:#}", line.version)),
         }
     }
-    println!();
+    println!("\n{}", report::table(&runs)?);
     failed.extend(runs.iter().filter(|run| !run.is_good()).map(Run::summary));
     for run in &mut runs {
         println!("{}", run.summary());

@@ -146,7 +146,8 @@ pub(super) fn document(runs: &[Run]) -> Result<String> {
     row(&mut text, "… with `--no-probes`", runs, |run| run.passed_with("--no-probes").to_string());
     row(&mut text, "… watched by `lossdrop trace`", runs, |run| run.passed_with("trace").to_string());
     row(&mut text, "… with `--attach raw-tp`", runs, |run| run.passed_with("--attach raw-tp").to_string());
-    scenarios(&mut text, runs)?;
+    text.push_str("\n## What ran where\n\n");
+    scenarios(&mut text, runs, Scenario::all())?;
     text.push_str("\n## What `lossdrop check` misses\n\n");
     for run in runs {
         let missing = run.missing();
@@ -163,13 +164,27 @@ fn row(text: &mut String, name: &str, runs: &[Run], cell: impl Fn(&Run) -> Strin
     text.push_str(&format!("| {name} | {} |\n", cells.join(" | ")));
 }
 
+/// What became of the scenarios that were diagnosed; nothing if none were.
+pub(super) fn table(runs: &[Run]) -> Result<String> {
+    let mut text = String::new();
+    let tried = Scenario::all().filter(|known| runs.iter().any(|run| run.outcome(known.name, "").is_some()));
+    let tried: Vec<&Scenario> = tried.collect();
+    if !tried.is_empty() {
+        scenarios(&mut text, runs, tried.into_iter())?;
+    }
+    Ok(text)
+}
+
 /// A line for each scenario, and below it why some could not run.
-fn scenarios(text: &mut String, runs: &[Run]) -> Result<()> {
-    text.push_str("\n## What ran where\n\n");
+fn scenarios<'a>(
+    text: &mut String,
+    runs: &[Run],
+    scenarios: impl Iterator<Item = &'a Scenario>,
+) -> Result<()> {
     row(text, "scenario", runs, |run| run.version.to_owned());
     text.push_str(&format!("|---|{}\n", ":---:|".repeat(runs.len())));
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-    for scenario in Scenario::all() {
+    for scenario in scenarios {
         let cells: Vec<String> = runs
             .iter()
             .map(|run| match run.outcome(scenario.name, "") {
@@ -233,6 +248,15 @@ mod tests {
         assert_eq!(text.matches("| not run |").count(), Scenario::all().count() - 1);
         assert!(text.contains("| instructions verified, tp_btf | 12,345 (98 % left) |"), "{text}");
         assert!(text.contains("loaded; not told before 5.16"), "{text}");
+    }
+
+    #[test]
+    fn the_table_tells_of_what_was_tried() {
+        let whole = [run(vec![tried(Outcome::Passed)]), run(vec![])];
+        let text = table(&whole).expect("a table");
+        assert!(text.contains("| `udp-closed-port` | ✓ | not run |\n"), "{text}");
+        assert_eq!(text.matches('`').count(), 2, "{text}");
+        assert_eq!(table(&[run(vec![])]).expect("a table"), "");
     }
 
     #[test]
