@@ -31,7 +31,7 @@ impl Qdisc {
         matches!(self.kind.as_str(), "ingress" | "clsact")
     }
 
-    /// It only sorts packets into its classes: what it drops itself, its filters have dropped.
+    /// It only sorts packets into its classes: what it drops itself is dropped by its filters, or for want of a class.
     pub fn only_sorts(&self) -> bool {
         matches!(self.kind.as_str(), "prio" | "htb" | "drr" | "qfq" | "ets" | "hfsc" | "multiq")
     }

@@ -42,6 +42,10 @@ const SLOW: Plain = Plain {
     ..Plain::PAIR
 };
 
+/// Nothing passes.
+const ALL_LOST: Plain =
+    Plain { volleys: &[Volley { traffic: SENT, lost: &[Lost { share: Share::All, ..LOST }] }], ..SLOW };
+
 const HTB_LEAF: Scenario = Scenario {
     name: "qdisc-htb-leaf",
     summary: "a class of htb whose own queue is full: the root is not to blame",
@@ -141,8 +145,7 @@ const NETEM: Scenario = Scenario {
     setup: || {
         const PLAIN: Plain = Plain {
             setup: &[("client", "tc qdisc add dev eth0 root handle 1: netem loss 100%")],
-            volleys: &[Volley { traffic: SENT, lost: &[Lost { share: Share::All, ..LOST }] }],
-            ..SLOW
+            ..ALL_LOST
         };
         PLAIN.lab()
     },
@@ -219,8 +222,7 @@ const HFSC: Scenario = Scenario {
                 ),
                 ("client", ALL_BUT_IPV4),
             ],
-            volleys: &[Volley { traffic: SENT, lost: &[Lost { share: Share::All, ..LOST }] }],
-            ..SLOW
+            ..ALL_LOST
         };
         PLAIN.lab()
     },
@@ -241,8 +243,7 @@ const DRR: Scenario = Scenario {
                 ),
                 ("client", ALL_BUT_IPV4),
             ],
-            volleys: &[Volley { traffic: SENT, lost: &[Lost { share: Share::All, ..LOST }] }],
-            ..SLOW
+            ..ALL_LOST
         };
         PLAIN.lab()
     },

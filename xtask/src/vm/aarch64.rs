@@ -32,7 +32,6 @@ pub(super) fn run() -> Result<()> {
     let lossdrop = build(&crate::root())?;
     let kernel = kernels::fetch(&AARCH64)?;
     let scratch = crate::root().join("target/vm").join(AARCH64.name);
-    fs::create_dir_all(&scratch)?;
     let _alone = super::lock(&scratch)?;
     let took = boot(&kernel, &lossdrop, &scratch)?;
     let read = |name: &str| {

@@ -170,9 +170,8 @@ fn lab(
     arguments: &Args,
 ) -> Result<Option<Run>> {
     let scratch = scratch.join(kernel.version);
-    fs::create_dir_all(&scratch)?;
-    let at = |name: &str| scratch.join(name);
     let _alone = lock(&scratch)?;
+    let at = |name: &str| scratch.join(name);
     image::modules(kernel, &scratch, &at("modules.cpio"))?;
     fs::write(at("tests"), tests(arguments))?;
     let files = [
@@ -207,8 +206,9 @@ fn lab(
     }
 }
 
-/// The files of a kernel are one run's at a time: until what is returned is dropped.
+/// Makes the folder of a kernel, whose files are one run's at a time: until what is returned is dropped.
 fn lock(folder: &Path) -> Result<fs::File> {
+    fs::create_dir_all(folder)?;
     let path = folder.join("lock");
     let file = fs::File::create(&path)?;
     file.try_lock().with_context(|| format!("{}: another run uses it; wait for its end", path.display()))?;
