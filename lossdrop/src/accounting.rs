@@ -15,6 +15,17 @@ pub struct Row {
     pub lost: u64,
 }
 
+impl Row {
+    fn less(self, then: Option<Self>) -> Self {
+        let then = then.unwrap_or_default();
+        Self {
+            count: self.count.saturating_sub(then.count),
+            sent: self.sent.saturating_sub(then.sent),
+            lost: self.lost.saturating_sub(then.lost),
+        }
+    }
+}
+
 impl AddAssign for Row {
     fn add_assign(&mut self, other: Self) {
         self.count += other.count;
@@ -39,6 +50,19 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// What was counted after `then`.
+    #[must_use]
+    pub fn since(&self, then: &Self) -> Self {
+        let rows = self.rows.iter().map(|(key, row)| (*key, row.less(then.rows.get(key).copied())));
+        Self {
+            seen: self.seen.saturating_sub(then.seen),
+            filtered: self.filtered.saturating_sub(then.filtered),
+            lost: self.lost.saturating_sub(then.lost),
+            rows: rows.filter(|(_, row)| row.count > 0).collect(),
+            other: self.other.less(Some(then.other)),
+        }
+    }
+
     /// Adds drops that the kernel did not call the program for.
     pub fn add_missed(&mut self, missed: u64) {
         self.seen += missed;
@@ -114,6 +138,23 @@ mod tests {
 
     fn key(location: u64) -> DropKey {
         DropKey { location, ..DropKey::default() }
+    }
+
+    #[test]
+    fn what_came_later_is_what_is_new() {
+        let mut then = Counters { seen: 10, filtered: 2, lost: 1, ..Counters::default() };
+        then.rows.insert(key(1), Row { count: 5, sent: 3, lost: 1 });
+        then.rows.insert(key(2), Row { count: 1, sent: 1, lost: 0 });
+        then.other.count = 1;
+        let mut now = Counters { seen: 20, filtered: 5, lost: 2, ..then.clone() };
+        now.rows.insert(key(1), Row { count: 9, sent: 4, lost: 2 });
+        now.rows.insert(key(3), Row { count: 2, sent: 2, lost: 0 });
+        now.other.count = 2;
+        let new = now.since(&then);
+        assert_eq!((new.seen, new.filtered, new.lost, new.other.count), (10, 3, 1, 1));
+        assert_eq!(new.rows.len(), 2, "a key without new drops is none");
+        assert_eq!(new.rows[&key(1)], Row { count: 4, sent: 1, lost: 1 });
+        assert_eq!(new.rows[&key(3)], Row { count: 2, sent: 2, lost: 0 });
     }
 
     #[test]

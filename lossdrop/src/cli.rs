@@ -5,7 +5,11 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use clap::{Parser, Subcommand};
 use lossdrop_common::{Attach, MAX_SNAPLEN};
 
-use crate::{filter::FilterArgs, select::Selection};
+use crate::{
+    filter::FilterArgs,
+    select::Selection,
+    top::lens::{GroupBy, SortBy},
+};
 
 /// Says for every packet that the Linux kernel drops: which, where, why, and whose.
 ///
@@ -31,6 +35,10 @@ pub enum Command {
     ///
     /// Exit code 3: something above policy was found, a capacity that was hit or a fault.
     Diagnose(Box<DiagnoseArgs>),
+    /// Show the drops as they go on: by cause, device, flow, …, with what to type
+    ///
+    /// Keys: ? shows them. Where the output is no terminal, frames of text, as with --batch.
+    Top(Box<TopArgs>),
     /// Tell what this kernel offers, and what is lost where it lacks something
     Check {
         /// JSON instead of a table
@@ -110,6 +118,68 @@ pub struct DiagnoseArgs {
     pub selection: Selection,
     #[command(flatten)]
     pub filter: FilterArgs,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct TopArgs {
+    /// Time between two refreshes: 500ms, 1s, 1m (at least 100ms)
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub interval: Span,
+    /// Print one frame of text after an interval, and end
+    #[arg(long, conflicts_with_all = ["frames", "batch"])]
+    pub once: bool,
+    /// Print frames of text, one an interval, instead of the live view
+    #[arg(long)]
+    pub batch: bool,
+    /// Print so many frames, and end
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub frames: Option<u64>,
+    /// Print each frame as a JSON object in a line
+    #[arg(long)]
+    pub json: bool,
+    /// What the drops of a row have in common
+    #[arg(long, value_name = "WHAT", default_value = "cause")]
+    pub group: GroupBy,
+    /// The order of the rows
+    #[arg(long, value_name = "WHAT", default_value = "severity")]
+    pub sort: SortBy,
+    /// The other way round
+    #[arg(long)]
+    pub reverse: bool,
+    /// Show benign noise, too
+    #[arg(long)]
+    pub all: bool,
+    /// Colours: auto goes by NO_COLOR and COLORFGBG
+    #[arg(long, value_name = "THEME", default_value = "auto")]
+    pub theme: ThemeArg,
+    /// Draw with ASCII alone; by default, if the locale is not UTF-8
+    #[arg(long)]
+    pub ascii: bool,
+    #[command(flatten)]
+    pub tuning: Tuning,
+    // Last: their headings would hold for what follows.
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// A theme, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ThemeArg {
+    Auto,
+    Dark,
+    Light,
+    Mono,
+}
+
+/// Not so short that the machine has nothing else to do.
+fn interval(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.0 < Duration::from_millis(100) {
+        return Err("100ms is the shortest interval".to_owned());
+    }
+    Ok(span)
 }
 
 /// How the kernel side works.

@@ -20,10 +20,12 @@ use crate::{
     describe::Describer,
     diagnose, explain,
     kernel::{Kernel, KernelFacts, Options},
+    messages::Messages,
     namespaces::Namespaces,
     output::{json::Json, text::Text},
     reasons,
     symbols::Symbols,
+    top,
     trace::{self, Limits, Pipeline, Watched, Writer},
 };
 
@@ -34,6 +36,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Trace(args) => trace_command(args, btf, cli.verbose >= 2).map(|()| ExitCode::SUCCESS),
         Command::Diagnose(args) => diagnose::command::run(args, btf, cli.verbose >= 2),
+        Command::Top(args) => top::command::run(args, btf, cli.verbose >= 2).map(|()| ExitCode::SUCCESS),
         Command::Check { json } => check::run(btf, *json),
         Command::Explain { subject, json } => explain::run(subject, btf, *json).map(|()| ExitCode::SUCCESS),
         Command::Reasons { json } => reasons::run(btf, *json).map(|()| ExitCode::SUCCESS),
@@ -47,6 +50,7 @@ fn init_log(verbose: u8) {
         _ => log::LevelFilter::Debug,
     };
     env_logger::Builder::new()
+        .target(env_logger::Target::Pipe(Box::new(Messages)))
         .filter_level(level)
         // aya tells of every relocation.
         .filter_module("aya_obj", log::LevelFilter::Warn)
@@ -180,7 +184,7 @@ async fn trace_with<O: crate::output::Output>(
 }
 
 /// Standard output without the lock and the buffer of `std::io::Stdout`.
-fn own_stdout() -> std::io::Result<OwnedFd> {
+pub(crate) fn own_stdout() -> std::io::Result<OwnedFd> {
     std::os::fd::AsFd::as_fd(&stdout()).try_clone_to_owned()
 }
 

@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     kernel::reasons::Reasons,
     namespaces::Namespaces,
+    select::Selection,
 };
 
 /// What the kernel program filters by. Kinds are ANDed, values of one kind ORed; an empty kind lets everything pass.
@@ -162,6 +163,58 @@ impl FilterArgs {
             .collect()
     }
 }
+
+/// Filters and selection in a line: `port 80 host 10.0.0.1 cause mtu`, or as options are typed. What stands behind a name,
+/// up to the next one, are its values.
+#[derive(Clone, Debug, Default, clap::Parser)]
+#[command(name = "filter", no_binary_name = true, disable_help_flag = true)]
+pub struct FilterLine {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+impl FilterLine {
+    /// What was typed; an error in one line says what would be understood.
+    pub fn parse(line: &str) -> std::result::Result<Self, String> {
+        use clap::{CommandFactory as _, Parser as _};
+        let command = Self::command();
+        let names: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let mut options: Vec<String> = Vec::new();
+        let mut name = None;
+        for word in line.split([' ', ',', '=', '|', '\t']).filter(|word| !word.is_empty()) {
+            let plain = word.trim_start_matches("--");
+            let known = names.iter().find(|known| **known == plain);
+            match (known, name) {
+                (Some(known), _) => {
+                    if let Some(bare) = name.replace((*known, false)).filter(|(_, has_value)| !has_value) {
+                        return Err(format!("{} of what? {}", bare.0, EXAMPLE));
+                    }
+                }
+                (None, Some((option, _))) => {
+                    options.push(format!("--{option}={word}"));
+                    name = Some((option, true));
+                }
+                (None, None) => {
+                    let near = near(plain, &names);
+                    return Err(format!("{word:?} is no filter{near}; {EXAMPLE}, and {}", names.join(", ")));
+                }
+            }
+        }
+        if let Some((bare, false)) = name {
+            return Err(format!("{bare} of what? {EXAMPLE}"));
+        }
+        Self::try_parse_from(options).map_err(|error| {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default();
+            first.trim_start_matches("error: ").to_owned()
+        })
+    }
+}
+
+/// What a filter looks like.
+const EXAMPLE: &str = "as in: port 80 host 10.0.0.1 cause mtu";
 
 impl Display for FilterArgs {
     /// The filters as the user typed them; "none" without any.

@@ -16,6 +16,7 @@ pub mod judge;
 pub mod kernel;
 pub mod knowledge;
 pub mod machine;
+pub mod messages;
 pub mod namespaces;
 pub mod output;
 pub mod owners;
@@ -28,6 +29,7 @@ pub mod source;
 pub mod symbols;
 #[cfg(test)]
 mod testing;
+pub mod top;
 pub mod trace;
 pub mod verdict;
 

@@ -333,7 +333,7 @@ impl Writer {
     }
 
     /// Hands the buffer over if there is room; true if it is empty afterwards.
-    fn offer(&mut self, buffer: &mut Vec<u8>) -> bool {
+    pub(crate) fn offer(&mut self, buffer: &mut Vec<u8>) -> bool {
         if buffer.is_empty() {
             return true;
         }
@@ -348,7 +348,7 @@ impl Writer {
     }
 
     /// The output failed, or nobody reads it any more.
-    fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         if let Ok(Err(error)) = self.result.try_recv() {
             self.failed = Some(error);
         }
@@ -356,7 +356,7 @@ impl Writer {
     }
 
     /// Writes the last buffer and waits for the end, but not for a reader who has stopped reading.
-    fn close(&mut self, mut last: Vec<u8>) -> Result<()> {
+    pub(crate) fn close(&mut self, mut last: Vec<u8>) -> Result<()> {
         if let Some(error) = self.failed.take() {
             return Err(error.into());
         }
@@ -367,7 +367,7 @@ impl Writer {
             }
             if Instant::now() > deadline {
                 return Err(io::Error::other(
-                    "whoever reads the output has stopped reading; the summary is lost",
+                    "whoever reads the output has stopped reading; the end is lost",
                 )
                 .into());
             }
@@ -383,8 +383,7 @@ impl Writer {
                 Ok(result?)
             }
             Err(_) => {
-                Err(io::Error::other("whoever reads the output has stopped reading; the summary is lost")
-                    .into())
+                Err(io::Error::other("whoever reads the output has stopped reading; the end is lost").into())
             }
         }
     }

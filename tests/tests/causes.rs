@@ -64,7 +64,10 @@ fn container(tool: &'static str) -> Result<()> {
         at(drop, host, "veth0")?;
         ensure!(drop["iface"]["mtu"] == 1500 && drop["class"] == "mtu", "{drop}");
         ensure!(symbol_of(drop).starts_with("__dev_forward_skb"), "{drop}");
-        ensure!(drop["src_ip"] == "10.0.0.1" && drop["dst_ip"] == "10.0.0.2" && drop["dst_port"] == 80, "{drop}");
+        ensure!(
+            drop["src_ip"] == "10.0.0.1" && drop["dst_ip"] == "10.0.0.2" && drop["dst_port"] == 80,
+            "{drop}"
+        );
         gets.insert(drop["src_port"].as_u64());
         // A GET of 79 bytes behind 52 bytes of headers.
         ensure!(drop["len"] == 131 && drop["proto"] == "tcp", "{drop}");

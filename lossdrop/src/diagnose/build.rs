@@ -11,7 +11,7 @@ use super::{
     collect::Collected,
     context::{Context, Rules},
     finding::{Benign, Books, Culprit, Diagnosis, Finding},
-    group::Group,
+    group::{Group, GroupKey, Sample},
     place::Places,
     reconcile::{self, Part},
     ruled_out::ruled_out,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     accounting::Counters,
-    knowledge::{KINDS, Kind, Severity},
+    knowledge::{Confidence, KINDS, Kind, Severity},
     machine,
     namespaces::Namespaces,
     owners,
@@ -129,6 +129,80 @@ pub fn diagnosis(evidence: Evidence) -> Diagnosis {
         duration_s: elapsed.as_secs_f64(),
         kernel,
         host,
+    }
+}
+
+/// A culprit, for a live view: what a diagnosis says of it, and which drops are its own.
+#[derive(Clone, Debug)]
+pub struct Named {
+    pub kind: &'static Kind,
+    pub severity: Severity,
+    pub confidence: Confidence,
+    /// Where the culprit is.
+    pub netns: u32,
+    pub culprit: Option<Culprit>,
+    /// `None` for noise.
+    pub finding: Option<Finding>,
+    /// Its part of each group.
+    pub parts: Vec<(GroupKey, u64)>,
+    /// The last that was told in detail.
+    pub sample: Option<Sample>,
+}
+
+/// The culprits of a part of a run: between two surveys.
+pub fn named(namespaces: Namespaces, before: Survey, after: Survey, mut collected: Collected) -> Vec<Named> {
+    collected.find_late_owners();
+    let context = context(Places::new(namespaces), before, after, &collected.groups);
+    let mut named: Vec<Named> = Vec::new();
+    let mut suspected: Vec<(Group, Suspect<'_>, Vec<(GroupKey, u64)>)> = Vec::new();
+    for mut group in collected.groups {
+        suspects::recount(&mut group, &context);
+        let key = group.key.clone();
+        if group.verdict.severity == Severity::Benign {
+            named.push(noise(key, group));
+            continue;
+        }
+        for (part, suspect) in suspects(group, &context) {
+            let own = (key.clone(), part.count);
+            match suspected.iter_mut().find(|(_, known, _)| known.is(&suspect)) {
+                Some((known, by, parts)) => {
+                    by.confidence = by.confidence.min(suspect.confidence);
+                    known.absorb(part);
+                    parts.push(own);
+                }
+                None => suspected.push((part, suspect, vec![own])),
+            }
+        }
+    }
+    let mut findings: Vec<(Finding, Vec<Part>)> = suspected
+        .iter()
+        .map(|(group, suspect, _)| (finding(group, suspect, &context), parts(group, suspect)))
+        .collect();
+    reconcile::confirm(&context, &mut findings);
+    let suspects = suspected.into_iter().zip(findings);
+    named.extend(suspects.map(|((group, suspect, parts), (finding, _))| Named {
+        kind: finding.kind,
+        severity: finding.severity,
+        confidence: finding.confidence,
+        netns: suspect.netns,
+        culprit: finding.culprit.clone(),
+        finding: Some(finding),
+        parts,
+        sample: group.samples.last().cloned(),
+    }));
+    named
+}
+
+fn noise(key: GroupKey, group: Group) -> Named {
+    Named {
+        kind: group.verdict.kind,
+        severity: group.verdict.severity,
+        confidence: group.verdict.confidence,
+        netns: key.netns,
+        culprit: None,
+        finding: None,
+        parts: vec![(key, group.count)],
+        sample: group.samples.last().cloned(),
     }
 }
 

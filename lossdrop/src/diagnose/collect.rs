@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use log::warn;
 use lossdrop_common::DropKey;
 
-use super::group::{Group, GroupKey, SAMPLES, Sample, Shares, Target, share_out};
+use super::group::{Group, GroupKey, Sample, Shares, Target, share_out};
 use crate::{
     accounting::Counters,
     decode::{Decoded, Layout},
@@ -24,18 +24,78 @@ use crate::{
 
 /// Groups that are told apart; drops beyond are grouped by kind and device alone.
 const GROUPS_AT_MOST: usize = 2048;
-/// Groups for whose packets owners are looked up, in drops told in detail of each.
-const OWNERS_OF: u64 = 8;
 
-/// The drops so far.
+/// A drop that was told in detail, with the verdict on it.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    pub verdict: Verdict,
+    pub target: Target,
+    pub sample: Sample,
+}
+
+/// Hears of drops and judges them.
 #[derive(Debug)]
-pub struct Collector {
+pub struct Witness {
     pub describer: Describer,
-    resolver: Resolver,
+    pub resolver: Resolver,
     layout: Layout,
+}
+
+impl Witness {
+    pub fn new(describer: Describer, layout: Layout) -> Self {
+        Self { describer, resolver: Resolver::default(), layout }
+    }
+
+    /// The drops of a batch.
+    pub async fn hear(&mut self, batch: &Batch) -> Vec<Judged> {
+        let offset = clock_offset_ns();
+        let mut events = Vec::with_capacity(batch.len());
+        for bytes in batch.iter() {
+            match self.layout.decode(bytes) {
+                Ok(decoded) => events.push(decoded),
+                Err(error) => warn!("{error}"),
+            }
+        }
+        self.resolver
+            .prepare(events.iter().map(|decoded| (decoded.event.key.netns, decoded.event.socket_ino)))
+            .await;
+        events.iter().map(|decoded| self.judge(decoded, offset)).collect()
+    }
+
+    fn judge(&mut self, decoded: &Decoded<'_>, clock_offset_ns: i128) -> Judged {
+        let event = decoded.event;
+        let facts = decoded.facts();
+        self.describer.keep_up(decoded.stack());
+        let described = self.describer.describe(&event.key);
+        let frames: Vec<&str> = self.describer.frames(decoded.stack());
+        let seen = Seen { event: &event, facts: facts.as_ref(), frames: &frames, packet: decoded.packet };
+        let verdict = judge(&described, &seen);
+        let target = target(verdict.kind, &seen);
+        let sample = Sample {
+            unix_ns: i128::from(event.ktime_ns) + clock_offset_ns,
+            event,
+            facts,
+            frames: frames.into_iter().map(str::to_owned).collect(),
+            packet: decoded.packet.to_vec(),
+            owner: self.resolver.owner(event.socket_ino).cloned(),
+        };
+        Judged { verdict, target, sample }
+    }
+}
+
+/// Drops in groups.
+#[derive(Debug, Default)]
+pub struct Groups {
     groups: Vec<Group>,
     by_key: HashMap<GroupKey, usize>,
     shares: Shares,
+}
+
+/// The drops so far, and who hears of them.
+#[derive(Debug)]
+pub struct Collector {
+    witness: Witness,
+    groups: Groups,
 }
 
 /// What a run collected.
@@ -50,58 +110,37 @@ pub struct Collected {
 
 impl Collector {
     pub fn new(describer: Describer, layout: Layout) -> Self {
-        Self {
-            describer,
-            resolver: Resolver::default(),
-            layout,
-            groups: Vec::new(),
-            by_key: HashMap::new(),
-            shares: Shares::new(),
-        }
+        Self { witness: Witness::new(describer, layout), groups: Groups::default() }
     }
 
     /// Takes the events of a batch in.
     pub async fn process(&mut self, batch: &Batch) {
-        let offset = clock_offset_ns();
-        let mut events = Vec::with_capacity(batch.len());
-        for bytes in batch.iter() {
-            match self.layout.decode(bytes) {
-                Ok(decoded) => events.push(decoded),
-                Err(error) => warn!("{error}"),
-            }
-        }
-        self.resolver
-            .prepare(events.iter().map(|decoded| (decoded.event.key.netns, decoded.event.socket_ino)))
-            .await;
-        for decoded in &events {
-            self.add(decoded, offset);
+        for judged in self.witness.hear(batch).await {
+            self.groups.add(judged);
         }
     }
 
-    fn add(&mut self, decoded: &Decoded<'_>, clock_offset_ns: i128) {
-        let event = decoded.event;
-        let facts = decoded.facts();
-        self.describer.keep_up(decoded.stack());
-        let described = self.describer.describe(&event.key);
-        let frames: Vec<&str> = self.describer.frames(decoded.stack());
-        let seen = Seen { event: &event, facts: facts.as_ref(), frames: &frames, packet: decoded.packet };
-        let verdict = judge(&described, &seen);
-        let target = target(verdict.kind, &seen);
-        let frames = frames.into_iter().map(str::to_owned).collect();
-        let index = self.group(verdict, &event.key, target);
-        let group = &mut self.groups[index];
-        let wants_owner =
-            group.detailed < OWNERS_OF || group.samples.iter().all(|sample| sample.owner.is_none());
-        let owner = if wants_owner { self.resolver.owner(event.socket_ino).cloned() } else { None };
-        let packet = if group.samples.len() < SAMPLES { decoded.packet.to_vec() } else { Vec::new() };
-        let unix_ns = i128::from(event.ktime_ns) + clock_offset_ns;
-        group.add(Sample { unix_ns, event, facts, frames, packet, owner });
-        *self.shares.entry(event.key).or_default().entry(index).or_default() += 1;
+    /// Shares the kernel's exact counts out among the groups.
+    pub fn finish(mut self, counters: &Counters) -> Collected {
+        let mut collected = self.groups.finish(counters, &mut self.witness.describer);
+        collected.find_late_owners();
+        collected
+    }
+}
+
+impl Groups {
+    /// Takes a drop in.
+    pub fn add(&mut self, judged: Judged) {
+        let Judged { verdict, target, sample } = judged;
+        let key = sample.event.key;
+        let index = self.group(verdict, &key, target);
+        self.groups[index].add(sample);
+        *self.shares.entry(key).or_default().entry(index).or_default() += 1;
     }
 
     fn group(&mut self, verdict: Verdict, key: &DropKey, target: Target) -> usize {
         let target = if self.groups.len() < GROUPS_AT_MOST { target } else { Target::None };
-        let key = GroupKey { kind: verdict.kind.to_string(), netns: key.netns, ifindex: key.ifindex, target };
+        let key = GroupKey::new(verdict.kind, key, target);
         if let Some(known) = self.by_key.get(&key) {
             let group = &mut self.groups[*known];
             group.verdict.confidence = group.verdict.confidence.min(verdict.confidence);
@@ -113,37 +152,13 @@ impl Collector {
         self.groups.len() - 1
     }
 
-    /// Looks once more for the owners of groups that have none: the first look-up may have come too late for the few
-    /// drops of a group.
-    fn find_late_owners(&mut self) {
-        let unowned = |group: &&mut Group| group.samples.iter().all(|sample| sample.owner.is_none());
-        let inodes: HashSet<u64> = self
-            .groups
-            .iter_mut()
-            .filter(unowned)
-            .filter_map(|group| {
-                group.find(|sample| Some(sample.event.socket_ino).filter(|inode| *inode != 0))
-            })
-            .collect();
-        if inodes.is_empty() {
-            return;
-        }
-        let owners = owners::find(&inodes);
-        for sample in self.groups.iter_mut().flat_map(|group| &mut group.samples) {
-            if sample.owner.is_none() {
-                sample.owner = owners.get(&sample.event.socket_ino).cloned();
-            }
-        }
-    }
-
     /// Shares the kernel's exact counts out among the groups.
-    pub fn finish(mut self, counters: &Counters) -> Collected {
-        self.find_late_owners();
+    pub fn finish(mut self, counters: &Counters, describer: &mut Describer) -> Collected {
         for (key, row) in &counters.rows {
             let shares = self.shares.remove(key).unwrap_or_default();
             if shares.is_empty() {
                 // None was told in detail: the key itself says what there is to say.
-                let described = self.describer.describe(key);
+                let described = describer.describe(key);
                 let verdict = Verdict::of(&described);
                 let index = self.group(verdict, key, Target::None);
                 self.groups[index].count += row.count;
@@ -167,6 +182,29 @@ impl Collector {
 }
 
 impl Collected {
+    /// Looks once more for the owners of groups that have none: the first look-up may have come too late for the few
+    /// drops of a group.
+    pub fn find_late_owners(&mut self) {
+        let unowned = |group: &&mut Group| group.samples.iter().all(|sample| sample.owner.is_none());
+        let inodes: HashSet<u64> = self
+            .groups
+            .iter_mut()
+            .filter(unowned)
+            .filter_map(|group| {
+                group.find(|sample| Some(sample.event.socket_ino).filter(|inode| *inode != 0))
+            })
+            .collect();
+        if inodes.is_empty() {
+            return;
+        }
+        let owners = owners::find(&inodes);
+        for sample in self.groups.iter_mut().flat_map(|group| &mut group.samples) {
+            if sample.owner.is_none() {
+                sample.owner = owners.get(&sample.event.socket_ino).cloned();
+            }
+        }
+    }
+
     /// Looks at each group again.
     pub fn judge(&mut self, judge: impl Fn(&mut Group)) {
         self.groups.iter_mut().for_each(judge);

@@ -8,7 +8,9 @@ use std::{
 use lossdrop_common::{DropKey, Event, Facts, L3, Shape, event::bytes_of};
 
 use super::finding::{Flow, Size};
-use crate::{judge::Seen, output::packet, owners::Owner, sanitize::sanitize_bytes, verdict::Verdict};
+use crate::{
+    judge::Seen, knowledge::Kind, output::packet, owners::Owner, sanitize::sanitize_bytes, verdict::Verdict,
+};
 
 /// Flows that are told apart in a group; those beyond are counted with the group alone.
 const FLOWS_AT_MOST: usize = 1024;
@@ -27,6 +29,12 @@ pub struct GroupKey {
     pub netns: u32,
     pub ifindex: u32,
     pub target: Target,
+}
+
+impl GroupKey {
+    pub fn new(kind: &Kind, key: &DropKey, target: Target) -> Self {
+        Self { kind: kind.to_string(), netns: key.netns, ifindex: key.ifindex, target }
+    }
 }
 
 /// What tells the drops of one kind at one device apart: what may turn out to be different culprits.
@@ -215,7 +223,7 @@ impl Group {
 }
 
 /// `10.0.0.1:51034 → 10.0.0.2:80 TCP`: what of a packet's words is the same for all packets of a flow.
-fn flow(event: &Event) -> String {
+pub fn flow(event: &Event) -> String {
     const TCP: &str = " TCP";
     let line = packet::line(event);
     // Brackets stand around IPv6 addresses, too; flags are those behind the protocol.

@@ -32,7 +32,7 @@ pub struct RulesRead {
 }
 
 /// What was there at one time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Survey {
     pub machine: Machine,
     pub rules: BTreeMap<u32, RulesRead>,

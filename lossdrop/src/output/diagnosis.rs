@@ -316,19 +316,33 @@ fn drops(count: u64) -> String {
 }
 
 /// The time of day in RFC 3339, to a thousandth of a second at the most.
-fn clock(timestamp: &str) -> &str {
+pub(crate) fn clock(timestamp: &str) -> &str {
     let time = timestamp.split_once('T').map_or(timestamp, |(_, time)| time.trim_end_matches('Z'));
     time.get(..12).unwrap_or(time)
 }
 
+/// The lengths that a histogram shows.
+pub(crate) struct Lengths {
+    /// The most frequent ones, the shortest first.
+    pub(crate) shown: Vec<Size>,
+    /// Drops of other lengths.
+    pub(crate) rest: u64,
+}
+
+impl Lengths {
+    pub(crate) fn of(sizes: &[Size]) -> Self {
+        let mut shown: Vec<Size> = sizes.to_vec();
+        shown.sort_by_key(|size| std::cmp::Reverse(size.count));
+        let rest: u64 = shown.iter().skip(SIZES).map(|size| size.count).sum();
+        shown.truncate(SIZES);
+        shown.sort_by_key(|size| size.len);
+        Self { shown, rest }
+    }
+}
+
 /// A bar for each length, and where the largest that passes lies among them.
 fn histogram(sizes: &[Size], passes: Option<u64>) -> String {
-    let mut shown: Vec<Size> = sizes.to_vec();
-    // The most frequent ones, back in their order.
-    shown.sort_by_key(|size| std::cmp::Reverse(size.count));
-    let rest: u64 = shown.iter().skip(SIZES).map(|size| size.count).sum();
-    shown.truncate(SIZES);
-    shown.sort_by_key(|size| size.len);
+    let Lengths { shown, rest } = Lengths::of(sizes);
     let most = shown.iter().map(|size| size.count).max().unwrap_or(1);
     let mut out = format!("{INDENT}IP lengths dropped, in bytes:\n");
     if let Some(passes) = passes {

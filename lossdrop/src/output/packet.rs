@@ -62,6 +62,11 @@ pub fn protocol(event: &Event) -> Option<String> {
     }
 }
 
+/// A protocol's name, else `proto 99`.
+pub fn protocol_word(number: u8) -> String {
+    protocol_name(number.into()).map_or_else(|| format!("proto {number}"), str::to_owned)
+}
+
 /// The packet in one line: `10.99.0.1:41234 → 10.99.0.2:80 TCP [S] len 60`.
 pub fn line(event: &Event) -> String {
     let mut parts = Vec::new();
@@ -92,7 +97,8 @@ pub fn line(event: &Event) -> String {
     parts.join(" ")
 }
 
-fn endpoint(address: IpAddr, port: u16) -> String {
+/// `10.0.0.2:80`, `[fd00::2]:80`.
+pub fn endpoint(address: IpAddr, port: u16) -> String {
     match address {
         IpAddr::V4(address) => format!("{address}:{port}"),
         IpAddr::V6(address) => format!("[{address}]:{port}"),

@@ -1,0 +1,466 @@
+//! From events and keys to frames: one loop for the screen, one for frames of text.
+
+use std::{
+    collections::BTreeSet,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use crossterm::event::{Event, EventStream};
+use log::warn;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Interval, MissedTickBehavior},
+};
+use tokio_stream::StreamExt as _;
+
+use super::{
+    detail::Detail,
+    frame,
+    input::{Input, input},
+    keys::Action,
+    model::Model,
+    state::{Effect, Extent, Mode, State},
+    terminal::Screen,
+    view::{self, Hit, Look},
+    windows::{Progress, Windows},
+};
+use crate::{
+    accounting::Counters,
+    diagnose::{collect::Witness, finding::Books},
+    error::Result,
+    filter::FilterArgs,
+    messages,
+    select::Selection,
+    source::{Batch, Source},
+    trace::{Watched, Writer, unix_ns},
+};
+
+/// Intervals of history: a minute of the usual ones.
+const INTERVALS: usize = 60;
+/// And of shorter ones, as many as a minute has.
+const MINUTE: Duration = Duration::from_secs(60);
+/// How long events may gather while they come: nobody sees them before the next refresh.
+const GATHER: Duration = Duration::from_millis(50);
+/// Batches that a refresh reads: what comes faster waits for the next.
+const BATCHES: usize = 64;
+/// How long the last frame waits for culprits.
+const NAMING: Duration = Duration::from_secs(20);
+
+/// The kernel's side, started anew with other filters.
+#[derive(Debug)]
+pub struct Started<S, W> {
+    pub source: S,
+    pub watched: W,
+    /// Inode numbers of the namespaces that the filters name.
+    pub netns: BTreeSet<u32>,
+}
+
+/// Starts the kernel's side with filters; what is wrong with them is for the user to read.
+pub type Starter<S, W> = Box<dyn FnMut(&FilterArgs) -> std::result::Result<Started<S, W>, String>>;
+
+/// Everything but the terminal.
+pub struct App<S, W> {
+    source: S,
+    watched: W,
+    starter: Starter<S, W>,
+    witness: Witness,
+    windows: Windows,
+    model: Model,
+    /// The model as it was when the screen was held still.
+    held: Option<Box<Model>>,
+    pub state: State,
+    /// What had been counted when the counting began.
+    base: Counters,
+    /// The last counters, without `base`.
+    counters: Counters,
+    began: Instant,
+    refreshed: Instant,
+    interval: Duration,
+    batch: Batch,
+}
+
+impl<S, W> std::fmt::Debug for App<S, W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl<S: Source, W: Watched> App<S, W> {
+    pub fn new(
+        started: Started<S, W>,
+        starter: Starter<S, W>,
+        witness: Witness,
+        windows: Windows,
+        state: State,
+        interval: Duration,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            source: started.source,
+            watched: started.watched,
+            starter,
+            witness,
+            windows,
+            model: Model::new(intervals(interval)),
+            held: None,
+            state,
+            base: Counters::default(),
+            counters: Counters::default(),
+            began: now,
+            refreshed: now,
+            interval,
+            batch: Batch::default(),
+        }
+    }
+
+    /// Takes in the details that are there; false for none.
+    async fn read(&mut self) -> bool {
+        if !self.source.read(&mut self.batch) {
+            return false;
+        }
+        for judged in self.witness.hear(&self.batch).await {
+            self.windows.hear(&judged);
+            self.model.hear(&judged);
+        }
+        true
+    }
+
+    /// The counters, then the details of what they count.
+    pub async fn refresh(&mut self) {
+        self.watched.tick();
+        self.counters = self.watched.counters().since(&self.base);
+        let now = Instant::now();
+        for _ in 0..BATCHES {
+            if !self.read().await {
+                break;
+            }
+        }
+        let span = now - self.refreshed;
+        self.refreshed = now;
+        self.model.refresh(&self.counters, span, &mut self.witness.describer);
+        self.model.name_places(&self.witness.resolver);
+        self.windows.begin(&self.counters, self.model.has_unnamed());
+        if self.held.is_none() {
+            self.state.header.up = now - self.began;
+            self.state.header.unix_ns = unix_ns();
+            self.state.header.interval = self.interval;
+        }
+        self.show();
+    }
+
+    fn show(&mut self) {
+        match (self.state.paused, &self.held) {
+            (true, None) => self.held = Some(Box::new(self.model.clone())),
+            (false, Some(_)) => self.held = None,
+            (true, Some(_)) | (false, None) => {}
+        }
+        let model = self.held.as_deref().unwrap_or(&self.model);
+        self.state.show(model);
+        if let Some(message) = messages::last_held() {
+            self.state.say(message.trim_start_matches("lossdrop: "), true);
+        }
+    }
+
+    fn model(&self) -> &Model {
+        self.held.as_deref().unwrap_or(&self.model)
+    }
+
+    /// Takes in what a look at the machine, or the search for culprits, has brought.
+    fn advance(&mut self, progress: std::result::Result<Progress, tokio::task::JoinError>) {
+        let progress = match progress {
+            Ok(progress) => progress,
+            Err(error) => {
+                warn!("the search for culprits failed: {error}");
+                self.windows.give_up();
+                return;
+            }
+        };
+        self.windows.advance(&progress, &self.counters, &mut self.witness.describer);
+        match progress {
+            Progress::Looked(found) => {
+                let (namespaces, survey) = *found;
+                let netns = namespaces.iter().map(|(inum, namespace)| (inum, namespace.name.as_str()));
+                self.model.name_netns(netns);
+                let states = survey.machine.netns.iter();
+                self.model.name_devices(states.flat_map(|(inum, state)| {
+                    state.links.iter().map(|link| (*inum, link.index, link.name.as_str()))
+                }));
+            }
+            Progress::Named(named) => {
+                self.model.learn(named, self.began.elapsed());
+                self.show();
+            }
+        }
+    }
+
+    /// Begins to count anew.
+    fn reset(&mut self) {
+        self.base = self.watched.counters();
+        self.counters = Counters::default();
+        self.begin_anew(self.windows.wanted().clone());
+    }
+
+    fn begin_anew(&mut self, wanted: BTreeSet<u32>) {
+        let now = Instant::now();
+        (self.began, self.refreshed) = (now, now);
+        self.model = Model::new(intervals(self.interval));
+        self.held = None;
+        self.state.paused = false;
+        self.state.header.up = Duration::ZERO;
+        self.state.order.clear();
+        self.windows.reset(wanted);
+        self.show();
+    }
+
+    /// Other filters: the kernel's are started anew, a selection only looks at what is there.
+    fn filter(&mut self, filter: &FilterArgs, selection: Selection) {
+        if filter.to_string() != self.state.header.filter {
+            match (self.starter)(filter) {
+                Ok(started) => {
+                    (self.source, self.watched) = (started.source, started.watched);
+                    self.base = Counters::default();
+                    self.counters = Counters::default();
+                    self.state.header.filter = filter.to_string();
+                    self.state.lens.selection = selection;
+                    self.state.mode = Mode::Table;
+                    self.begin_anew(started.netns);
+                }
+                Err(message) => self.state.refuse(message),
+            }
+            return;
+        }
+        self.state.lens.selection = selection;
+        self.state.mode = Mode::Table;
+        self.show();
+    }
+
+    /// Writes what is seen to a file, which must not exist: text, or JSON where its name ends so.
+    fn write(&mut self, name: &str, look: &Look, width: u16) {
+        let text = if name.ends_with(".json") {
+            format!("{}\n", frame::json(&self.state, &self.details()))
+        } else {
+            match self.state.opened() {
+                Some(detail) => frame::detail_text(detail, look, width.into()),
+                None => frame::text(&self.state, look, width.into()),
+            }
+        };
+        match write_new(name, &text) {
+            Ok(()) => {
+                self.state.close_prompt();
+                self.state.say(format!("written to {name}"), false);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.state.refuse(format!("{name} exists already: give another name"));
+            }
+            Err(error) => self.state.refuse(format!("cannot write {name}: {error}")),
+        }
+    }
+
+    /// Finds the culprits of all that is there, for a last frame.
+    async fn name_all(&mut self) {
+        let deadline = Instant::now() + NAMING;
+        while Instant::now() < deadline && (!self.windows.is_idle() || self.model.has_unnamed()) {
+            if self.windows.is_idle() {
+                self.windows.begin(&self.counters, true);
+            }
+            let waited = tokio::time::timeout(GATHER, self.windows.progress()).await;
+            if let Ok(progress) = waited {
+                self.advance(progress);
+            }
+        }
+        self.show();
+    }
+
+    /// Takes the program off and checks the books: every drop that the kernel counted is in one place.
+    pub fn finish(&mut self) -> (Books, Duration) {
+        let counters = self.watched.stop().since(&self.base);
+        self.model.refresh(&counters, self.refreshed.elapsed(), &mut self.witness.describer);
+        self.model.settle_books(&counters);
+        self.state.show(&self.model);
+        (self.state.header.books, self.began.elapsed())
+    }
+
+    /// What a key, a click or a new size is for.
+    fn on(&mut self, event: &Event, screen: &Screen) -> Option<Effect> {
+        let extent = screen.extent(&self.state);
+        match input(event, &self.state.mode)? {
+            Input::Act(action) => {
+                let model = self.held.as_deref().unwrap_or(&self.model);
+                self.state.act(action, model, extent)
+            }
+            Input::Edit(edit) => self.state.edit(edit),
+            Input::Wheel(lines) => {
+                self.state.wheel(lines, extent);
+                None
+            }
+            Input::Click { column, row } => {
+                let hit = view::hit(screen.area(), &self.state, screen.look(), column, row)?;
+                self.click(hit, extent)
+            }
+            Input::Resize => {
+                self.state.scroll_to_selection(extent.page);
+                None
+            }
+        }
+    }
+
+    /// A row that is selected already opens.
+    fn click(&mut self, hit: Hit, extent: Extent) -> Option<Effect> {
+        let model = self.held.as_deref().unwrap_or(&self.model);
+        match hit {
+            Hit::Row(index) if self.state.selected_index() == Some(index) => {
+                self.state.act(Action::Open, model, extent)
+            }
+            Hit::Row(index) => {
+                self.state.select(index, extent.page);
+                None
+            }
+            Hit::Sort(sort) => self.state.act(Action::Sort(sort), model, extent),
+            Hit::Choice(index) => {
+                self.state.choose(index);
+                self.state.act(Action::Open, model, extent)
+            }
+        }
+    }
+
+    /// Does what the state cannot.
+    fn work(&mut self, effect: Effect, screen: &mut Screen) -> Result<()> {
+        match effect {
+            Effect::Refresh => self.show(),
+            Effect::Look => self.windows.ask(),
+            Effect::Filter(filter, selection) => self.filter(&filter, selection),
+            Effect::Write(name) => self.write(&name, screen.look(), screen.area().width),
+            Effect::Copy(text) => {
+                screen.copy(&text)?;
+                self.state.say(format!("copied, if the terminal allows it: {text}"), false);
+            }
+            Effect::Reset => self.reset(),
+            Effect::Redraw => screen.redraw()?,
+            Effect::Suspend => screen.suspend()?,
+            Effect::Quit => {}
+        }
+        Ok(())
+    }
+
+    /// Of all rows.
+    pub fn details(&self) -> Vec<Detail> {
+        let State { table, lens, header, .. } = &self.state;
+        table.rows.iter().map(|row| self.model().detail(row, lens, header.up)).collect()
+    }
+}
+
+/// So many intervals of history are kept: a minute's at least.
+fn intervals(interval: Duration) -> usize {
+    let minute = MINUTE.as_millis().div_ceil(interval.as_millis().max(1));
+    usize::try_from(minute).unwrap_or(INTERVALS).max(INTERVALS)
+}
+
+/// For root's eyes alone, and over nothing that is there.
+fn write_new(name: &str, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(name)?;
+    file.write_all(text.as_bytes())
+}
+
+/// On the screen, until the user quits or `stop` is ready; returns the final counters.
+pub async fn run<S: Source, W: Watched>(
+    app: &mut App<S, W>,
+    look: Look,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let mut stop = pin!(stop);
+    let mut suspended = signal(SignalKind::from_raw(libc::SIGTSTP))?;
+    let mut screen = Screen::new(look)?;
+    let mut events = EventStream::new();
+    let mut refreshes = refreshes(app.interval);
+    app.refresh().await;
+    let (mut had_events, mut is_new) = (false, true);
+    loop {
+        if std::mem::replace(&mut is_new, true) {
+            screen.draw(&app.state)?;
+        }
+        let effect = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            _ = suspended.recv() => Some(Effect::Suspend),
+            event = events.next() => match event {
+                Some(Ok(event)) => app.on(&event, &screen),
+                // The terminal is gone.
+                Some(Err(_)) | None => break,
+            },
+            progress = app.windows.progress() => {
+                app.advance(progress);
+                None
+            }
+            _ = refreshes.tick() => {
+                app.refresh().await;
+                None
+            }
+            () = gather(&mut app.source, had_events) => {
+                had_events = app.read().await;
+                // Nobody sees it before the next refresh.
+                is_new = false;
+                None
+            }
+        };
+        match effect {
+            Some(Effect::Quit) => break,
+            Some(effect) => app.work(effect, &mut screen)?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Frames of text or JSON, one an interval, `frames` of them or until `stop` is ready or nobody reads any more.
+pub async fn batch<S: Source, W: Watched>(
+    app: &mut App<S, W>,
+    print: impl Fn(&App<S, W>) -> String,
+    frames: Option<u64>,
+    writer: &mut Writer,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let mut stop = pin!(stop);
+    let mut refreshes = refreshes(app.interval);
+    let (mut had_events, mut written, mut out) = (false, 0, Vec::new());
+    while frames.is_none_or(|frames| written < frames) && !writer.is_closed() {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            progress = app.windows.progress() => app.advance(progress),
+            _ = refreshes.tick() => {
+                app.refresh().await;
+                written += 1;
+                if frames == Some(written) {
+                    app.name_all().await;
+                }
+                // A reader who is behind gets what is current when he has caught up.
+                if writer.offer(&mut out) {
+                    out = print(app).into_bytes();
+                    writer.offer(&mut out);
+                }
+            }
+            () = gather(&mut app.source, had_events) => had_events = app.read().await,
+        }
+    }
+    writer.close(out)
+}
+
+/// The first is an interval from now.
+fn refreshes(interval: Duration) -> Interval {
+    let mut refreshes = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+    refreshes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    refreshes
+}
+
+/// Waits until there may be something to read; while there is, others gather.
+async fn gather(source: &mut impl Source, had_events: bool) {
+    if had_events {
+        tokio::time::sleep(GATHER).await;
+    } else {
+        source.wait(false).await;
+    }
+}

@@ -1,0 +1,108 @@
+//! The terminal: taken over, and given back as it was, whatever ends the program.
+
+use std::{
+    io::{self, Stdout, Write as _, stdout},
+    panic,
+    sync::Once,
+};
+
+use crossterm::{
+    clipboard::CopyToClipboard,
+    event::{DisableMouseCapture, EnableMouseCapture},
+    execute,
+    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+};
+use nix::sys::signal::{Signal, raise};
+use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
+
+use super::{
+    state::{Extent, State},
+    view::{self, Look},
+};
+use crate::messages::hold_log;
+
+/// The screen, while it is ours. Dropping gives it back.
+#[derive(Debug)]
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    look: Look,
+}
+
+impl Screen {
+    /// Takes the terminal over.
+    pub fn new(look: Look) -> io::Result<Self> {
+        give_back_on_panic();
+        take_over()?;
+        let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| give_back())?;
+        Ok(Self { terminal, look })
+    }
+
+    pub fn draw(&mut self, state: &State) -> io::Result<()> {
+        let look = self.look;
+        self.terminal.draw(|frame| view::draw(frame, state, &look)).map(|_| ())
+    }
+
+    pub fn area(&self) -> Rect {
+        self.terminal.size().map_or(Rect::ZERO, |size| Rect::new(0, 0, size.width, size.height))
+    }
+
+    pub fn extent(&self, state: &State) -> Extent {
+        let area = self.area();
+        Extent { page: view::page(area, state), lines: view::lines(area, state, &self.look) }
+    }
+
+    pub fn look(&self) -> &Look {
+        &self.look
+    }
+
+    /// Forgets what is on the screen, so that all of it is drawn anew.
+    pub fn redraw(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Hands text to the terminal's clipboard, which works over ssh where the terminal allows it.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(stdout(), CopyToClipboard::to_clipboard_from(text))
+    }
+
+    /// Stops this process until the shell continues it. The terminal is the shell's meanwhile.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        raise(Signal::SIGSTOP)?;
+        take_over()?;
+        self.redraw()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn take_over() -> io::Result<()> {
+    hold_log(true);
+    enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, EnableMouseCapture, crossterm::cursor::Hide)
+        .inspect_err(|_| give_back())
+}
+
+/// Nothing helps if it fails, and doing it twice does no harm.
+fn give_back() {
+    let _ = execute!(stdout(), DisableMouseCapture, LeaveAlternateScreen, crossterm::cursor::Show);
+    let _ = disable_raw_mode();
+    let _ = stdout().flush();
+    hold_log(false);
+}
+
+/// The message of a panic is for the terminal as it was.
+fn give_back_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            give_back();
+            before(info);
+        }));
+    });
+}

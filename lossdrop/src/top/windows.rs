@@ -1,0 +1,201 @@
+//! Who is responsible: `lossdrop diagnose`, again and again, for the drops between two looks at the machine.
+//!
+//! A look costs much more than a refresh, so there is one only when drops have no culprit yet, when the user asks, and now
+//! and then since things change; and all of them together take no more than a small part of the time.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+
+use crate::{
+    accounting::Counters,
+    describe::Describer,
+    diagnose::{
+        build::{self, Named},
+        collect::{Groups, Judged},
+        survey::Survey,
+    },
+    namespaces::Namespaces,
+};
+
+/// The least time between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The time after which culprits that are known are looked for again, as rules and settings change.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Looks may take a second at once, then this part of the time: one in so many.
+const CREDIT: Duration = Duration::from_secs(1);
+const DUTY: u32 = 200;
+/// For drops that have no culprit yet.
+const DUTY_UNNAMED: u32 = 50;
+
+/// Looks at the machine; `wanted`: the namespaces whose rules matter, all if it is empty.
+pub type Look = fn(&BTreeSet<u32>, Namespaces) -> (Namespaces, Survey);
+
+/// What a step has brought.
+#[derive(Debug)]
+pub enum Progress {
+    /// The machine was looked at.
+    Looked(Box<(Namespaces, Survey)>),
+    /// Culprits were found.
+    Named(Vec<Named>),
+}
+
+enum Running {
+    Look(JoinHandle<(Namespaces, Survey)>),
+    Search(JoinHandle<Vec<Named>>),
+}
+
+/// Drops since a look, and what runs to find out whose they are.
+pub struct Windows {
+    look: Look,
+    wanted: BTreeSet<u32>,
+    namespaces: Namespaces,
+    before: Option<Survey>,
+    groups: Groups,
+    /// When they began.
+    counted: Counters,
+    /// Drops since the look that is under way, for the window after.
+    next: Option<(Groups, Counters)>,
+    running: Option<Running>,
+    began: Instant,
+    last: Instant,
+    looked_at: Instant,
+    took: Duration,
+    spent: Duration,
+    asked: bool,
+    has_named: bool,
+}
+
+impl std::fmt::Debug for Windows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Windows")
+            .field("wanted", &self.wanted)
+            .field("took", &self.took)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Windows {
+    /// Begins with a look at once.
+    pub fn new(look: Look, wanted: BTreeSet<u32>, namespaces: Namespaces) -> Self {
+        let now = Instant::now();
+        let mut windows = Self {
+            look,
+            wanted,
+            namespaces,
+            before: None,
+            groups: Groups::default(),
+            counted: Counters::default(),
+            next: None,
+            running: None,
+            began: now,
+            last: now,
+            looked_at: now,
+            took: Duration::ZERO,
+            spent: Duration::ZERO,
+            asked: false,
+            has_named: false,
+        };
+        windows.start_look();
+        windows
+    }
+
+    pub fn hear(&mut self, judged: &Judged) {
+        self.groups.add(judged.clone());
+        if let Some((next, _)) = &mut self.next {
+            next.add(judged.clone());
+        }
+    }
+
+    /// Culprits are wanted as soon as it may be.
+    pub fn ask(&mut self) {
+        self.asked = true;
+    }
+
+    /// Nothing is under way, and nothing waits to be.
+    pub fn is_idle(&self) -> bool {
+        self.running.is_none() && !self.asked
+    }
+
+    /// Starts a look if it is time for one. `is_new`: there are drops that have no culprit.
+    pub fn begin(&mut self, counters: &Counters, is_new: bool) {
+        if self.running.is_some() || !self.is_due(counters, is_new) {
+            return;
+        }
+        self.asked = false;
+        self.next = Some((Groups::default(), counters.clone()));
+        self.start_look();
+    }
+
+    fn is_due(&self, counters: &Counters, is_new: bool) -> bool {
+        if self.before.is_none() || self.last.elapsed() < PAUSE {
+            return self.before.is_none();
+        }
+        let can_afford = |duty: u32| self.spent + self.took <= CREDIT + self.began.elapsed() / duty;
+        let has_drops = counters.rows.values().map(|row| row.count).sum::<u64>()
+            > self.counted.rows.values().map(|row| row.count).sum::<u64>();
+        self.asked
+            || (is_new && (!self.has_named || can_afford(DUTY_UNNAMED)))
+            || (has_drops && self.last.elapsed() >= AGAIN && can_afford(DUTY))
+    }
+
+    fn start_look(&mut self) {
+        let (look, wanted, known) = (self.look, self.wanted.clone(), self.namespaces.clone());
+        self.looked_at = Instant::now();
+        self.running = Some(Running::Look(spawn_blocking(move || look(&wanted, known))));
+    }
+
+    /// Waits for what is under way; for ever if nothing is. Nothing is lost if the caller stops waiting.
+    pub async fn progress(&mut self) -> Result<Progress, JoinError> {
+        match &mut self.running {
+            None => std::future::pending().await,
+            Some(Running::Look(look)) => look.await.map(|found| Progress::Looked(Box::new(found))),
+            Some(Running::Search(search)) => search.await.map(Progress::Named),
+        }
+    }
+
+    /// Takes in what [`Windows::progress`] has brought, and goes on: from a look to the search for culprits.
+    pub fn advance(&mut self, progress: &Progress, counters: &Counters, describer: &mut Describer) {
+        self.running = None;
+        match progress {
+            Progress::Named(_) => self.has_named = true,
+            Progress::Looked(found) => {
+                let (namespaces, survey) = &**found;
+                self.namespaces = namespaces.clone();
+                self.took = self.looked_at.elapsed();
+                self.spent += self.took;
+                self.last = Instant::now();
+                let Some(before) = self.before.replace(survey.clone()) else { return };
+                let (next, since) = self.next.take().unwrap_or_default();
+                let groups = std::mem::replace(&mut self.groups, next);
+                let counted = std::mem::replace(&mut self.counted, since);
+                let collected = groups.finish(&counters.since(&counted), describer);
+                let (namespaces, after) = (namespaces.clone(), survey.clone());
+                let search = spawn_blocking(move || build::named(namespaces, before, after, collected));
+                self.running = Some(Running::Search(search));
+            }
+        }
+    }
+
+    /// What was under way has failed.
+    pub fn give_up(&mut self) {
+        self.running = None;
+        self.last = Instant::now();
+    }
+
+    /// Begins anew with other drops: those from now on.
+    pub fn reset(&mut self, wanted: BTreeSet<u32>) {
+        let namespaces = std::mem::take(&mut self.namespaces);
+        *self = Self::new(self.look, wanted, namespaces);
+    }
+
+    pub fn wanted(&self) -> &BTreeSet<u32> {
+        &self.wanted
+    }
+}
+
+#[cfg(test)]
+mod tests;
