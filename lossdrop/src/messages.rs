@@ -30,7 +30,7 @@ impl Write for Messages {
             return stderr().write(bytes);
         }
         let text = String::from_utf8_lossy(bytes);
-        held.lines.extend(text.lines().map(str::to_owned));
+        held.lines.extend(text.lines().filter(|line| !line.is_empty()).map(str::to_owned));
         let too_many = held.lines.len().saturating_sub(KEPT);
         held.lines.drain(..too_many);
         held.seen = held.seen.saturating_sub(too_many);

@@ -6,9 +6,14 @@
 use std::{
     ffi::OsStr,
     fs,
+    io::Read as _,
     path::Path,
     process::{Child, Command, Stdio},
-    thread::available_parallelism,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, available_parallelism},
     time::{Duration, Instant},
 };
 
@@ -19,6 +24,7 @@ use lossdrop_lab::{
     wait::{LIMIT, wait_until},
 };
 use nix::{
+    pty::{OpenptyResult, Winsize, openpty},
     sys::signal::{Signal, kill},
     unistd::{Pid, SysconfVar, sysconf},
 };
@@ -99,7 +105,7 @@ struct Sample {
     lost: Option<u64>,
 }
 
-pub(crate) fn run(write: bool) -> Result<()> {
+pub(crate) fn run(write: bool, only_top: bool) -> Result<()> {
     let binary = root().join("target/release/lossdrop");
     crate::run(
         Command::new(env!("CARGO")).args(["build", "--release", "-p", "lossdrop"]).current_dir(root()),
@@ -107,6 +113,10 @@ pub(crate) fn run(write: bool) -> Result<()> {
     let lab = Flood::new()?;
     let sender = available_parallelism()?.get() - 1;
     ensure!(sender > 0, "the benchmark needs two CPUs");
+    if only_top {
+        println!("{}", top(&binary, &lab, sender)?);
+        return Ok(());
+    }
     let present: Vec<bool> = CASES.iter().map(is_present).collect();
     let mut samples: Vec<Vec<Sample>> = CASES.iter().map(|_| Vec::new()).collect();
     // The first flood warms up caches and the namespace's tables.
@@ -121,7 +131,7 @@ pub(crate) fn run(write: bool) -> Result<()> {
             samples[index].push(sample);
         }
     }
-    let report = report(&samples);
+    let report = format!("{}\n{}", report(&samples), top(&binary, &lab, sender)?);
     println!("{report}");
     if write {
         let path = root().join("docs/benchmarks.md");
@@ -215,13 +225,23 @@ impl Tool {
         Ok((sample, fs::read_to_string(self.stderr.path())?))
     }
 
-    /// User and system time so far, from `/proc/PID/stat`.
+    /// User and system time so far.
     fn cpu_time(&self) -> Result<Duration> {
+        self.times(2)
+    }
+
+    /// The same with the children that have ended.
+    fn cpu_time_with_children(&self) -> Result<Duration> {
+        self.times(4)
+    }
+
+    /// The sum of so many of the times in `/proc/PID/stat`.
+    fn times(&self, count: usize) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Behind the name, which may hold blanks, the times are the 12th and 13th field.
-        let fields: Vec<&str> =
-            stat.rsplit_once(')').context("no name")?.1.split_ascii_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+        // Behind the name, which may hold blanks, the times are the 12th field to the 15th.
+        let behind = stat.rsplit_once(')').context("no name")?.1.split_ascii_whitespace();
+        let times: Result<Vec<u64>, _> = behind.skip(11).take(count).map(str::parse).collect();
+        let ticks: u64 = times?.iter().sum();
         let per_second = sysconf(SysconfVar::CLK_TCK)?.context("no clock tick")?;
         Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
     }
@@ -240,6 +260,68 @@ impl Drop for Tool {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What `lossdrop top` costs while the flood goes on, in a terminal of 120 columns and 30 lines: its own CPU time, and that of the
+/// tools that it asks for rules, from when it has named the rule.
+fn top(binary: &Path, lab: &Flood, sender: usize) -> Result<String> {
+    const LASTS: Duration = Duration::from_secs(30);
+    const WARM_UP: Duration = Duration::from_secs(5);
+    let size = Winsize { ws_row: 30, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    let OpenptyResult { master, slave } = openpty(Some(&size), None)?;
+    let stderr = NamedTempFile::new()?;
+    let child = Command::new("taskset")
+        .args(["--cpu-list", "0"])
+        .arg(binary)
+        .arg("top")
+        .env("TERM", "xterm-256color")
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(slave.try_clone()?)
+        .stdout(slave)
+        .stderr(stderr.reopen()?)
+        .spawn()
+        .context("cannot run taskset")?;
+    let mut tool = Tool { child, stderr };
+    let screen = Arc::new(AtomicU64::new(0));
+    let drawn = Arc::clone(&screen);
+    // It ends with the terminal.
+    thread::spawn(move || {
+        let mut master = fs::File::from(master);
+        let mut bytes = [0; 65_536];
+        while let Ok(len @ 1..) = master.read(&mut bytes) {
+            drawn.fetch_add(len as u64, Ordering::Relaxed);
+        }
+    });
+    wait_until("the live view is drawn", LIMIT, || Ok(screen.load(Ordering::Relaxed) > 0))?;
+    let mut sent = flood_for(lab, sender, WARM_UP)?.0;
+    let before = tool.cpu_time_with_children()?;
+    let (packets, took) = flood_for(lab, sender, LASTS)?;
+    let busy = tool.cpu_time_with_children()? - before;
+    sent += packets;
+    let rss = tool.rss_mib()?;
+    kill(Pid::from_raw(i32::try_from(tool.child.id())?), Signal::SIGTERM)?;
+    tool.child.wait()?;
+    let told = fs::read_to_string(tool.stderr.path())?.replace(',', "");
+    let (seen, lost) = (number_after(&told, "seen")?, number_after(&told, "lost")?);
+    Ok(format!(
+        "`lossdrop top`, live, while {:.0} packets a second are dropped for {:.0} s: {:.2} % of one CPU (goal: below 2 %), the tools that \
+         it asks for rules included; {rss:.0} MiB; {:.2} % seen, {lost} lost.\n",
+        packets as f64 / took.as_secs_f64(),
+        took.as_secs_f64(),
+        busy.as_secs_f64() / took.as_secs_f64() * 100.0,
+        seen as f64 / sent as f64 * 100.0,
+    ))
+}
+
+/// Floods until the time is over; returns the datagrams and how long they took.
+fn flood_for(lab: &Flood, sender: usize, time: Duration) -> Result<(u64, Duration)> {
+    let start = Instant::now();
+    let mut sent = 0;
+    while start.elapsed() < time {
+        lab.flood(PACKETS, sender)?;
+        sent += PACKETS;
+    }
+    Ok((sent, start.elapsed()))
 }
 
 /// The number behind the last `word` in the text.

@@ -36,6 +36,9 @@ enum Task {
         /// Write the tables into docs/benchmarks.md
         #[arg(long)]
         write: bool,
+        /// Only what the live view costs
+        #[arg(long, conflicts_with = "write")]
+        top: bool,
     },
     /// Write docs/causes.md anew from the tables of causes
     Causes,
@@ -54,7 +57,7 @@ enum Task {
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Test { arguments } => test::run(&arguments),
-        Task::Bench { write } => bench::run(write),
+        Task::Bench { write, top } => bench::run(write, top),
         Task::Causes => causes::write(),
         Task::BuildBpf { check } => bpf::build(check),
         Task::Lab { scenario } => lab::run(scenario.as_deref()),

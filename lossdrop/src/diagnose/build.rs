@@ -149,12 +149,19 @@ pub struct Named {
     pub sample: Option<Sample>,
 }
 
+/// A suspect, and which drops are its own.
+struct Suspected<'a> {
+    group: Group,
+    suspect: Suspect<'a>,
+    parts: Vec<(GroupKey, u64)>,
+}
+
 /// The culprits of a part of a run: between two surveys.
 pub fn named(namespaces: Namespaces, before: Survey, after: Survey, mut collected: Collected) -> Vec<Named> {
     collected.find_late_owners();
     let context = context(Places::new(namespaces), before, after, &collected.groups);
     let mut named: Vec<Named> = Vec::new();
-    let mut suspected: Vec<(Group, Suspect<'_>, Vec<(GroupKey, u64)>)> = Vec::new();
+    let mut suspected: Vec<Suspected<'_>> = Vec::new();
     for mut group in collected.groups {
         suspects::recount(&mut group, &context);
         let key = group.key.clone();
@@ -162,33 +169,32 @@ pub fn named(namespaces: Namespaces, before: Survey, after: Survey, mut collecte
             named.push(noise(key, group));
             continue;
         }
-        for (part, suspect) in suspects(group, &context) {
-            let own = (key.clone(), part.count);
-            match suspected.iter_mut().find(|(_, known, _)| known.is(&suspect)) {
-                Some((known, by, parts)) => {
-                    by.confidence = by.confidence.min(suspect.confidence);
-                    known.absorb(part);
-                    parts.push(own);
+        for (group, suspect) in suspects(group, &context) {
+            let part = (key.clone(), group.count);
+            match suspected.iter_mut().find(|known| known.suspect.is(&suspect)) {
+                Some(known) => {
+                    known.suspect.confidence = known.suspect.confidence.min(suspect.confidence);
+                    known.group.absorb(group);
+                    known.parts.push(part);
                 }
-                None => suspected.push((part, suspect, vec![own])),
+                None => suspected.push(Suspected { group, suspect, parts: vec![part] }),
             }
         }
     }
     let mut findings: Vec<(Finding, Vec<Part>)> = suspected
         .iter()
-        .map(|(group, suspect, _)| (finding(group, suspect, &context), parts(group, suspect)))
+        .map(|Suspected { group, suspect, .. }| (finding(group, suspect, &context), parts(group, suspect)))
         .collect();
     reconcile::confirm(&context, &mut findings);
-    let suspects = suspected.into_iter().zip(findings);
-    named.extend(suspects.map(|((group, suspect, parts), (finding, _))| Named {
+    named.extend(suspected.into_iter().zip(findings).map(|(known, (finding, _))| Named {
         kind: finding.kind,
         severity: finding.severity,
         confidence: finding.confidence,
-        netns: suspect.netns,
+        netns: known.suspect.netns,
         culprit: finding.culprit.clone(),
         finding: Some(finding),
-        parts,
-        sample: group.samples.last().cloned(),
+        parts: known.parts,
+        sample: known.group.samples.last().cloned(),
     }));
     named
 }

@@ -46,13 +46,14 @@ impl Witness {
         Self { describer, resolver: Resolver::default(), layout }
     }
 
-    /// The drops of a batch.
-    pub async fn hear(&mut self, batch: &Batch) -> Vec<Judged> {
+    /// The drops of a batch that are wanted, by their keys.
+    pub async fn hear(&mut self, batch: &Batch, mut wants: impl FnMut(&DropKey) -> bool) -> Vec<Judged> {
         let offset = clock_offset_ns();
         let mut events = Vec::with_capacity(batch.len());
         for bytes in batch.iter() {
             match self.layout.decode(bytes) {
-                Ok(decoded) => events.push(decoded),
+                Ok(decoded) if wants(&decoded.event.key) => events.push(decoded),
+                Ok(_) => {}
                 Err(error) => warn!("{error}"),
             }
         }
@@ -76,7 +77,7 @@ impl Witness {
             event,
             facts,
             frames: frames.into_iter().map(str::to_owned).collect(),
-            packet: decoded.packet.to_vec(),
+            packet: decoded.packet.into(),
             owner: self.resolver.owner(event.socket_ino).cloned(),
         };
         Judged { verdict, target, sample }
@@ -115,8 +116,8 @@ impl Collector {
 
     /// Takes the events of a batch in.
     pub async fn process(&mut self, batch: &Batch) {
-        for judged in self.witness.hear(batch).await {
-            self.groups.add(judged);
+        for judged in self.witness.hear(batch, |_| true).await {
+            self.groups.add(&judged);
         }
     }
 
@@ -130,15 +131,15 @@ impl Collector {
 
 impl Groups {
     /// Takes a drop in.
-    pub fn add(&mut self, judged: Judged) {
+    pub fn add(&mut self, judged: &Judged) {
         let Judged { verdict, target, sample } = judged;
         let key = sample.event.key;
-        let index = self.group(verdict, &key, target);
+        let index = self.group(verdict, &key, target.clone());
         self.groups[index].add(sample);
         *self.shares.entry(key).or_default().entry(index).or_default() += 1;
     }
 
-    fn group(&mut self, verdict: Verdict, key: &DropKey, target: Target) -> usize {
+    fn group(&mut self, verdict: &Verdict, key: &DropKey, target: Target) -> usize {
         let target = if self.groups.len() < GROUPS_AT_MOST { target } else { Target::None };
         let key = GroupKey::new(verdict.kind, key, target);
         if let Some(known) = self.by_key.get(&key) {
@@ -147,7 +148,7 @@ impl Groups {
             group.verdict.severity = group.verdict.severity.max(verdict.severity);
             return *known;
         }
-        self.groups.push(Group::new(key.clone(), verdict));
+        self.groups.push(Group::new(key.clone(), verdict.clone()));
         self.by_key.insert(key, self.groups.len() - 1);
         self.groups.len() - 1
     }
@@ -160,7 +161,7 @@ impl Groups {
                 // None was told in detail: the key itself says what there is to say.
                 let described = describer.describe(key);
                 let verdict = Verdict::of(&described);
-                let index = self.group(verdict, key, Target::None);
+                let index = self.group(&verdict, key, Target::None);
                 self.groups[index].count += row.count;
                 *self.groups[index].keys.entry(*key).or_default() += row.count;
                 continue;

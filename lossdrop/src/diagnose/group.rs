@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
+    sync::Arc,
 };
 
 use lossdrop_common::{DropKey, Event, Facts, L3, Shape, event::bytes_of};
@@ -60,10 +61,10 @@ pub struct Sample {
     pub unix_ns: i128,
     pub event: Event,
     pub facts: Option<Facts>,
-    /// The functions on the stack, innermost first.
-    pub frames: Vec<String>,
+    /// The functions on the stack, innermost first. Samples are copied, and this need not be.
+    pub frames: Arc<[String]>,
     /// The packet from its network header on.
-    pub packet: Vec<u8>,
+    pub packet: Arc<[u8]>,
     pub owner: Option<Owner>,
 }
 
@@ -137,7 +138,7 @@ impl Group {
     }
 
     /// Adds a drop that was told in detail.
-    pub fn add(&mut self, sample: Sample) {
+    pub fn add(&mut self, sample: &Sample) {
         let unix_ns = sample.unix_ns;
         self.detailed += 1;
         self.first_ns = self.first_ns.min(unix_ns);
@@ -151,7 +152,7 @@ impl Group {
             *self.sizes.entry(len).or_default() += 1;
         }
         if self.samples.len() < SAMPLES {
-            self.samples.push(sample);
+            self.samples.push(sample.clone());
         }
     }
 
@@ -185,7 +186,7 @@ impl Group {
         let mut keys: BTreeMap<DropKey, u64> = BTreeMap::new();
         for sample in samples {
             *keys.entry(sample.event.key).or_default() += 1;
-            part.add(sample);
+            part.add(&sample);
         }
         let detailed: Vec<u64> = keys.values().copied().collect();
         let (parts, _) = share_out(count.max(told), &detailed);

@@ -90,7 +90,7 @@ pub(crate) fn event(netns: u32, l4: u8, port: u16, len: u32) -> Event {
 }
 
 pub(crate) fn sample(event: Event, facts: Option<Facts>) -> Sample {
-    Sample { unix_ns: 1_000, event, facts, frames: Vec::new(), packet: Vec::new(), owner: None }
+    Sample { unix_ns: 1_000, event, facts, frames: [].into(), packet: [].into(), owner: None }
 }
 
 /// Drops of one kind, all told in detail, at the device and in the namespace of the first.
@@ -102,7 +102,7 @@ pub(crate) fn group(kind: &'static Kind, target: Target, samples: impl IntoItera
     for sample in samples {
         *group.keys.entry(sample.event.key).or_default() += 1;
         group.count += 1;
-        group.add(sample);
+        group.add(&sample);
     }
     group
 }

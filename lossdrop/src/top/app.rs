@@ -1,7 +1,7 @@
 //! From events and keys to frames: one loop for the screen, one for frames of text.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fs::OpenOptions,
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -11,6 +11,7 @@ use std::{
 
 use crossterm::event::{Event, EventStream};
 use log::warn;
+use lossdrop_common::DropKey;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{Interval, MissedTickBehavior},
@@ -81,6 +82,37 @@ pub struct App<S, W> {
     refreshed: Instant,
     interval: Duration,
     batch: Batch,
+    ration: Ration,
+}
+
+/// How many drops are looked at in detail, in a second. The kernel rations each kind of drop on each CPU; where kinds and CPUs
+/// are many, this keeps us from looking at more than anybody needs. None is hidden by others: each kind has its least.
+#[derive(Debug, Default)]
+struct Ration {
+    taken: HashMap<DropKey, u32>,
+    all: u32,
+    since: Option<Instant>,
+}
+
+impl Ration {
+    const SECOND: Duration = Duration::from_secs(1);
+    const OF_A_KIND: u32 = 100;
+    const OF_ALL: u32 = 1000;
+    const AT_LEAST: u32 = 5;
+
+    fn takes(&mut self, key: &DropKey) -> bool {
+        if self.since.is_none_or(|since| since.elapsed() >= Self::SECOND) {
+            *self = Self { since: Some(Instant::now()), ..Self::default() };
+        }
+        let taken = self.taken.entry(*key).or_default();
+        let most = if self.all < Self::OF_ALL { Self::OF_A_KIND } else { Self::AT_LEAST };
+        if *taken >= most {
+            return false;
+        }
+        *taken += 1;
+        self.all += 1;
+        true
+    }
 }
 
 impl<S, W> std::fmt::Debug for App<S, W> {
@@ -114,6 +146,7 @@ impl<S: Source, W: Watched> App<S, W> {
             refreshed: now,
             interval,
             batch: Batch::default(),
+            ration: Ration::default(),
         }
     }
 
@@ -122,7 +155,8 @@ impl<S: Source, W: Watched> App<S, W> {
         if !self.source.read(&mut self.batch) {
             return false;
         }
-        for judged in self.witness.hear(&self.batch).await {
+        let ration = &mut self.ration;
+        for judged in self.witness.hear(&self.batch, |key| ration.takes(key)).await {
             self.windows.hear(&judged);
             self.model.hear(&judged);
         }

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Details a second of each kind of drop and CPU: enough for flows and culprits, and a storm costs no more for it.
-const RATE: u32 = 100;
+const RATE: u32 = 50;
 /// What rules look at lies in front; the inner headers of tunnels and ICMP errors are behind.
 const SNAPLEN: u32 = 128;
 /// Columns of a frame of text where there is no terminal.

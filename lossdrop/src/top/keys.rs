@@ -89,3 +89,42 @@ pub const BINDINGS: &[Binding] = &[
     binding(Action::Help, "? h", "these keys", "help"),
     binding(Action::Quit, "q Ctrl-C", "quit; from a page, back to the table", "quit"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of `docs/top.md`.
+    fn documented() -> String {
+        let mut text = "| key | |\n|---|---|\n".to_owned();
+        let mut row = |keys: &str, help: &str| {
+            let keys: Vec<String> = keys.split(' ').map(|key| format!("`{key}`")).collect();
+            text.push_str(&format!("| {} | {help} |\n", keys.join(" ")));
+        };
+        for binding in BINDINGS {
+            row(binding.keys, binding.help);
+        }
+        for group in GroupBy::ALL {
+            row(&group.key().to_string(), &format!("group by {}", group.word()));
+        }
+        for sort in SortBy::ALL {
+            row(&sort.key().to_string(), &format!("sort by {}; again, reversed", sort.word()));
+        }
+        text.push_str("| mouse | a click selects a row, a second one opens it; one on a column's head sorts; the wheel moves |\n");
+        text
+    }
+
+    #[test]
+    fn the_documentation_has_every_key() {
+        let document = include_str!("../../../docs/top.md");
+        assert!(document.contains(&documented()), "docs/top.md wants this table:\n{}", documented());
+    }
+
+    #[test]
+    fn every_action_is_told_in_a_few_words() {
+        for binding in BINDINGS {
+            assert!(!binding.keys.is_empty() && !binding.help.is_empty(), "{binding:?}");
+            assert!(binding.help.len() <= 100, "{binding:?}");
+        }
+    }
+}

@@ -144,7 +144,7 @@ impl Model {
         self.names.device(event.key.netns, event.key.ifindex, || sample.iface());
         *self.fresh.entry(event.key).or_default().entry(unit).or_default() += 1;
         let recent = Recent { unit, sample: sample.clone() };
-        if self.of_key.len() < UNITS_AT_MOST || self.of_key.contains_key(&event.key) {
+        if self.of_key.len() < RECENT || self.of_key.contains_key(&event.key) {
             self.of_key.insert(event.key, recent.clone());
         }
         if self.recent.len() >= RECENT {

@@ -8,6 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike as _,
+};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use crate::{
@@ -25,11 +29,11 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(1);
 /// The time after which culprits that are known are looked for again, as rules and settings change.
 const AGAIN: Duration = Duration::from_secs(10);
-/// Looks may take a second at once, then this part of the time: one in so many.
-const CREDIT: Duration = Duration::from_secs(1);
-const DUTY: u32 = 200;
-/// For drops that have no culprit yet.
+/// For that, all looks together may take this part of a CPU's time: one in so many.
+const DUTY: u32 = 100;
+/// For drops that have no culprit yet, they may take this part, and a second more.
 const DUTY_UNNAMED: u32 = 50;
+const CREDIT: Duration = Duration::from_secs(1);
 
 /// Looks at the machine; `wanted`: the namespaces whose rules matter, all if it is empty.
 pub type Look = fn(&BTreeSet<u32>, Namespaces) -> (Namespaces, Survey);
@@ -62,7 +66,8 @@ pub struct Windows {
     running: Option<Running>,
     began: Instant,
     last: Instant,
-    looked_at: Instant,
+    /// CPU time of this process when the look began; of the last look; of all.
+    used: Duration,
     took: Duration,
     spent: Duration,
     asked: bool,
@@ -93,7 +98,7 @@ impl Windows {
             running: None,
             began: now,
             last: now,
-            looked_at: now,
+            used: Duration::ZERO,
             took: Duration::ZERO,
             spent: Duration::ZERO,
             asked: false,
@@ -104,9 +109,9 @@ impl Windows {
     }
 
     pub fn hear(&mut self, judged: &Judged) {
-        self.groups.add(judged.clone());
+        self.groups.add(judged);
         if let Some((next, _)) = &mut self.next {
-            next.add(judged.clone());
+            next.add(judged);
         }
     }
 
@@ -134,17 +139,17 @@ impl Windows {
         if self.before.is_none() || self.last.elapsed() < PAUSE {
             return self.before.is_none();
         }
-        let can_afford = |duty: u32| self.spent + self.took <= CREDIT + self.began.elapsed() / duty;
+        let can_afford = |duty: u32, credit| self.spent + self.took <= credit + self.began.elapsed() / duty;
         let has_drops = counters.rows.values().map(|row| row.count).sum::<u64>()
             > self.counted.rows.values().map(|row| row.count).sum::<u64>();
         self.asked
-            || (is_new && (!self.has_named || can_afford(DUTY_UNNAMED)))
-            || (has_drops && self.last.elapsed() >= AGAIN && can_afford(DUTY))
+            || (is_new && (!self.has_named || can_afford(DUTY_UNNAMED, CREDIT)))
+            || (has_drops && self.last.elapsed() >= AGAIN && can_afford(DUTY, Duration::ZERO))
     }
 
     fn start_look(&mut self) {
         let (look, wanted, known) = (self.look, self.wanted.clone(), self.namespaces.clone());
-        self.looked_at = Instant::now();
+        self.used = cpu_time();
         self.running = Some(Running::Look(spawn_blocking(move || look(&wanted, known))));
     }
 
@@ -165,7 +170,7 @@ impl Windows {
             Progress::Looked(found) => {
                 let (namespaces, survey) = &**found;
                 self.namespaces = namespaces.clone();
-                self.took = self.looked_at.elapsed();
+                self.took = cpu_time().saturating_sub(self.used);
                 self.spent += self.took;
                 self.last = Instant::now();
                 let Some(before) = self.before.replace(survey.clone()) else { return };
@@ -195,6 +200,16 @@ impl Windows {
     pub fn wanted(&self) -> &BTreeSet<u32> {
         &self.wanted
     }
+}
+
+/// CPU time of this process so far, and of the tools that it has asked for rules.
+fn cpu_time() -> Duration {
+    [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN]
+        .into_iter()
+        .filter_map(|who| getrusage(who).ok())
+        .flat_map(|usage| [usage.user_time(), usage.system_time()])
+        .map(|time| Duration::from_micros(u64::try_from(time.num_microseconds()).unwrap_or(0)))
+        .sum()
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ fn an_xdp_program_is_known_by_the_device_that_it_is_on() {
 fn a_vni_that_no_device_has_is_told_with_those_that_there_are() {
     let mut packet = vec![0x45; 36];
     packet[32..35].copy_from_slice(&[0, 0, 77]);
-    let one = Sample { packet, ..sample(event(WEB, UDP, 4789, 100), None) };
+    let one = Sample { packet: packet.into(), ..sample(event(WEB, UDP, 4789, 100), None) };
     let mut context = context();
     let vxlan = crate::machine::Link { vni: Some(42), ..link(3, "vxlan42", 1450) };
     context.after = machine([state(WEB, [link(2, "eth0", 1500), vxlan])]);

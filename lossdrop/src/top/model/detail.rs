@@ -39,7 +39,7 @@ impl Model {
         Detail {
             row: row.clone(),
             flows: self.flows(flows),
-            stack: sample.map(|sample| sample.frames.clone()).unwrap_or_default(),
+            stack: sample.map(|sample| sample.frames.to_vec()).unwrap_or_default(),
             sample: sample.map(|sample| self.packet(sample)),
             causes: causes
                 .iter()
@@ -102,7 +102,7 @@ impl Model {
                 .as_ref()
                 .map(|owner| format!("{}[{}]", owner.comm, owner.pid))
                 .unwrap_or_default(),
-            bytes: sample.packet.clone(),
+            bytes: sample.packet.to_vec(),
         }
     }
 }
