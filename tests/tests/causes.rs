@@ -6,7 +6,7 @@ use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use lossdrop_lab::traffic::{framed_udp, udp_bind};
 use lossdrop_lab::veth::End;
 use lossdrop_lab::wait::{LIMIT, wait_until};

@@ -32,6 +32,7 @@ use crate::{
         finding::Books,
         group::{GroupKey, Sample, Target, flow},
     },
+    knowledge::Severity,
     output::packet,
     resolve::Resolver,
     top::lens::{GroupBy, RowKey, Table},
@@ -133,7 +134,9 @@ impl Model {
     pub fn hear(&mut self, judged: &Judged) {
         let Judged { verdict, target, sample } = judged;
         let event = &sample.event;
-        let group = GroupKey::new(verdict.kind, &event.key, target.clone());
+        // Nobody looks for the culprits of noise: all of a kind is one.
+        let target = if verdict.severity == Severity::Benign { Target::None } else { target.clone() };
+        let group = GroupKey::new(verdict.kind, &event.key, target);
         let unit = UnitKey {
             key: event.key,
             cause: self.causes.of_group(group, verdict),

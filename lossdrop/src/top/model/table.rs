@@ -52,9 +52,16 @@ impl Tally {
 
     /// Words for the most frequent, and how many others have other words.
     fn mix(&self, word: impl Fn(u32) -> String) -> Mix {
-        let mut words: HashMap<String, u64> = HashMap::new();
+        self.mix_by(word, |_| Severity::Benign)
+    }
+
+    /// Words for the worst, and of those for the most frequent.
+    fn mix_by(&self, word: impl Fn(u32) -> String, severity: impl Fn(u32) -> Severity) -> Mix {
+        let mut words: HashMap<String, (Severity, u64)> = HashMap::new();
         for (what, count) in &self.0 {
-            *words.entry(word(*what)).or_default() += count;
+            let (worst, sum) = words.entry(word(*what)).or_insert((Severity::Benign, 0));
+            *worst = severity(*what).max(*worst);
+            *sum += count;
         }
         let others = words.len().saturating_sub(1);
         let most = words.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
@@ -199,12 +206,17 @@ impl Model {
         #[expect(clippy::cast_precision_loss, reason = "a share")]
         let share = if shown == 0 { 0.0 } else { row.total as f64 / shown as f64 };
         let no_key = row.key.id == NO_KEY;
+        let severity = |id| self.causes.get(id).map_or(Severity::Benign, |cause| cause.severity);
         let cause = |id| self.causes.get(id).map_or_else(String::new, |cause| cause.kind.words());
         Row {
             name: if no_key { "more kinds than --keys".to_owned() } else { self.row_name(row.key) },
             severity: row.severity,
-            cause: if no_key { Mix { most: "untold".to_owned(), others: 0 } } else { row.causes.mix(cause) },
-            culprit: row.causes.mix(|id| self.culprit_word(id)),
+            cause: if no_key {
+                Mix { most: "untold".to_owned(), others: 0 }
+            } else {
+                row.causes.mix_by(cause, severity)
+            },
+            culprit: row.causes.mix_by(|id| self.culprit_word(id), severity),
             reason: row.reasons.mix(|word| self.names.words.name(word).unwrap_or("-").to_owned()),
             location: row.locations.mix(|word| self.names.words.name(word).unwrap_or("-").to_owned()),
             netns: row.netns.mix(|inum| self.names.netns_name(inum)),
@@ -243,7 +255,8 @@ impl Model {
         let Some(cause) = self.causes.get(id) else { return String::new() };
         match &cause.culprit {
             Some(Culprit { name, text, .. }) if text.is_empty() => name.clone(),
-            Some(Culprit { name, text, .. }) => format!("{name} {text}"),
+            Some(Culprit { r#type: "rule", name, text, .. }) => format!("{name} {text}"),
+            Some(Culprit { name, text, .. }) => format!("{name} ({text})"),
             None => cause.target().unwrap_or_default(),
         }
     }

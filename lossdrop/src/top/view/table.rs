@@ -51,7 +51,7 @@ struct Column {
     /// Cells: at the least, what is comfortable, and at the most.
     widths: fn(GroupBy) -> [usize; 3],
     /// What is least goes first where there is no room.
-    importance: u8,
+    importance: fn(GroupBy) -> u8,
     right: bool,
     sort: fn(GroupBy) -> Option<SortBy>,
     /// Shown with this grouping.
@@ -90,7 +90,7 @@ static COLUMNS: [Column; 11] = [
     Column {
         head: |_, _| "S".to_owned(),
         widths: |_| [1, 1, 1],
-        importance: 10,
+        importance: |_| 10,
         right: false,
         sort: |_| Some(SortBy::Severity),
         stands: always,
@@ -105,7 +105,7 @@ static COLUMNS: [Column; 11] = [
             GroupBy::Location | GroupBy::Reason => [8, 20, 48],
             _ => [8, 14, 40],
         },
-        importance: 9,
+        importance: |_| 9,
         right: false,
         sort: |_| Some(SortBy::Name),
         stands: |group| group != GroupBy::Cause,
@@ -115,7 +115,7 @@ static COLUMNS: [Column; 11] = [
     Column {
         head: |_, _| "CAUSE".to_owned(),
         widths: |_| [8, 14, 32],
-        importance: 8,
+        importance: |_| 8,
         right: false,
         sort: |group| (group == GroupBy::Cause).then_some(SortBy::Name),
         stands: always,
@@ -125,7 +125,8 @@ static COLUMNS: [Column; 11] = [
     Column {
         head: |_, _| "CULPRIT".to_owned(),
         widths: |group| if group == GroupBy::Cause { [8, 28, 90] } else { [8, 18, 60] },
-        importance: 7,
+        // The first column says more where it is not the cause.
+        importance: |group| if group == GroupBy::Cause { 7 } else { 5 },
         right: false,
         sort: never,
         // Rules are culprits.
@@ -136,7 +137,7 @@ static COLUMNS: [Column; 11] = [
     Column {
         head: |_, _| "REASON".to_owned(),
         widths: |_| [14, 14, 32],
-        importance: 2,
+        importance: |_| 2,
         right: false,
         sort: never,
         stands: |group| group != GroupBy::Reason,
@@ -146,7 +147,7 @@ static COLUMNS: [Column; 11] = [
     Column {
         head: |_, _| "LOCATION".to_owned(),
         widths: |_| [16, 16, 40],
-        importance: 1,
+        importance: |_| 1,
         right: false,
         sort: never,
         stands: |group| group != GroupBy::Location,
@@ -156,7 +157,7 @@ static COLUMNS: [Column; 11] = [
     Column {
         head: |_, _| "NETNS".to_owned(),
         widths: |_| [8, 8, 24],
-        importance: 5,
+        importance: |_| 5,
         right: false,
         sort: never,
         stands: |group| group != GroupBy::Namespace,
@@ -166,7 +167,7 @@ static COLUMNS: [Column; 11] = [
     Column {
         head: |_, _| "RATE/s".to_owned(),
         widths: |_| [7, 7, 7],
-        importance: 11,
+        importance: |_| 11,
         right: true,
         sort: |_| Some(SortBy::Rate),
         stands: always,
@@ -176,7 +177,7 @@ static COLUMNS: [Column; 11] = [
     Column {
         head: |_, _| "TOTAL".to_owned(),
         widths: |_| [9, 9, 16],
-        importance: 6,
+        importance: |_| 6,
         right: true,
         sort: |_| Some(SortBy::Total),
         stands: always,
@@ -186,7 +187,7 @@ static COLUMNS: [Column; 11] = [
     Column {
         head: |_, _| "SHARE".to_owned(),
         widths: |_| [5, 5, 5],
-        importance: 3,
+        importance: |_| 3,
         right: true,
         sort: never,
         stands: always,
@@ -196,7 +197,7 @@ static COLUMNS: [Column; 11] = [
     Column {
         head: |state, width| look::span(state.header.interval.as_secs_f64() * width as f64),
         widths: |_| [8, 8, TREND],
-        importance: 4,
+        importance: |_| 4,
         right: false,
         sort: never,
         stands: always,
@@ -246,7 +247,7 @@ fn place(state: &State, look: Look, width: usize) -> Vec<Placed> {
     }
     let elastic = |placed: &&mut Placed| {
         let Column { right, importance, widths, .. } = placed.column;
-        !right && *importance >= ESSENTIAL && widths(group)[2] > 1
+        !right && importance(group) >= ESSENTIAL && widths(group)[2] > 1
     };
     if let Some(elastic) = placed.iter_mut().filter(elastic).last() {
         elastic.width += spare;
@@ -288,8 +289,8 @@ fn admitted(state: &State, width: usize) -> Vec<Placed> {
 
 /// What the rows are sorted by is to be seen.
 fn importance(column: &Column, state: &State) -> u8 {
-    let sorts = (column.sort)(state.lens.group) == Some(state.lens.sort);
-    if sorts { column.importance.max(ESSENTIAL + 1) } else { column.importance }
+    let (sorts, own) = ((column.sort)(state.lens.group), (column.importance)(state.lens.group));
+    if sorts == Some(state.lens.sort) { own.max(ESSENTIAL + 1) } else { own }
 }
 
 /// Cells that the widest entry takes.
