@@ -4,6 +4,7 @@ use std::{
     io::{self, Stdout, Write as _, stdout},
     panic,
     sync::Once,
+    thread,
 };
 
 use crossterm::{
@@ -95,14 +96,19 @@ fn give_back() {
     hold_log(false);
 }
 
-/// The message of a panic is for the terminal as it was.
+/// The message of a panic is for the terminal as it was. Where only a look at the machine panics, the view goes on and tells.
 fn give_back_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        let ours = thread::current().id();
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            give_back();
-            before(info);
+            if thread::current().id() == ours {
+                give_back();
+                before(info);
+            } else {
+                log::error!("{info}");
+            }
         }));
     });
 }
