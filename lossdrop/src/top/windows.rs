@@ -66,7 +66,10 @@ pub struct Windows {
     took: Duration,
     spent: Duration,
     asked: bool,
-    has_named: bool,
+    /// A search has ended, or failed: the first one costs no budget.
+    has_searched: bool,
+    /// What is under way began before the counting did: another look must follow.
+    is_stale: bool,
 }
 
 impl std::fmt::Debug for Windows {
@@ -81,8 +84,14 @@ impl std::fmt::Debug for Windows {
 impl Windows {
     /// Begins with a look at once.
     pub fn new(look: Look, wanted: BTreeSet<u32>, namespaces: Namespaces) -> Self {
+        let mut windows = Self::idle(look, wanted, namespaces);
+        windows.start_look();
+        windows
+    }
+
+    fn idle(look: Look, wanted: BTreeSet<u32>, namespaces: Namespaces) -> Self {
         let now = Instant::now();
-        let mut windows = Self {
+        Self {
             look,
             wanted,
             namespaces,
@@ -97,10 +106,9 @@ impl Windows {
             took: Duration::ZERO,
             spent: Duration::ZERO,
             asked: false,
-            has_named: false,
-        };
-        windows.start_look();
-        windows
+            has_searched: false,
+            is_stale: false,
+        }
     }
 
     pub fn hear(&mut self, judged: &Judged) {
@@ -113,6 +121,11 @@ impl Windows {
     /// Culprits are wanted as soon as it may be.
     pub fn ask(&mut self) {
         self.asked = true;
+    }
+
+    /// What is under way is for drops of before.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     /// Nothing is under way, and nothing waits to be.
@@ -131,14 +144,18 @@ impl Windows {
     }
 
     fn is_due(&self, counters: &Counters, is_new: bool) -> bool {
-        if self.before.is_none() || self.last.elapsed() < PAUSE {
-            return self.before.is_none();
+        if self.last.elapsed() < PAUSE {
+            return false;
         }
         let can_afford = |duty: u32| self.spent + self.took <= CREDIT + self.began.elapsed() / duty;
         let has_drops = counters.rows.values().map(|row| row.count).sum::<u64>()
             > self.counted.rows.values().map(|row| row.count).sum::<u64>();
+        if self.before.is_none() {
+            // The first has failed.
+            return self.asked || can_afford(DUTY_UNNAMED);
+        }
         self.asked
-            || (is_new && (!self.has_named || can_afford(DUTY_UNNAMED)))
+            || (is_new && (!self.has_searched || can_afford(DUTY_UNNAMED)))
             || (has_drops && self.last.elapsed() >= AGAIN && can_afford(DUTY))
     }
 
@@ -160,8 +177,16 @@ impl Windows {
     /// Takes in what [`Windows::progress`] has brought, and goes on: from a look to the search for culprits.
     pub fn advance(&mut self, progress: &Progress, counters: &Counters, describer: &mut Describer) {
         self.running = None;
+        if std::mem::take(&mut self.is_stale) {
+            self.start_look();
+            return;
+        }
         match progress {
-            Progress::Named(_) => self.has_named = true,
+            Progress::Named(_) => {
+                self.has_searched = true;
+                self.spent += self.last.elapsed();
+                self.took += self.last.elapsed();
+            }
             Progress::Looked(found) => {
                 let (namespaces, survey) = &**found;
                 self.namespaces = namespaces.clone();
@@ -182,14 +207,27 @@ impl Windows {
 
     /// What was under way has failed.
     pub fn give_up(&mut self) {
-        self.running = None;
+        match self.running.take() {
+            Some(Running::Look(_)) | None => self.took = self.looked_at.elapsed(),
+            Some(Running::Search(_)) => self.took += self.last.elapsed(),
+        }
+        self.spent += self.took;
+        (self.has_searched, self.is_stale) = (true, false);
+        self.next = None;
         self.last = Instant::now();
     }
 
     /// Begins anew with other drops: those from now on.
     pub fn reset(&mut self, wanted: BTreeSet<u32>) {
         let namespaces = std::mem::take(&mut self.namespaces);
-        *self = Self::new(self.look, wanted, namespaces);
+        let running = self.running.take();
+        let mut anew = Self::idle(self.look, wanted, namespaces);
+        match running {
+            // However often the user asks for it, one look at the machine is under way at a time.
+            Some(look @ Running::Look(_)) => (anew.running, anew.is_stale) = (Some(look), true),
+            Some(Running::Search(_)) | None => anew.start_look(),
+        }
+        *self = anew;
     }
 
     pub fn wanted(&self) -> &BTreeSet<u32> {

@@ -34,8 +34,9 @@ fn mode() -> impl Strategy<Value = Mode> {
             Mode::Detail { detail: Box::new(detail), scroll: if which == 0 { scroll } else { scroll % 50 } }
         },
     );
-    let prompt = (text(), 0..100_usize, proptest::option::of(text()))
-        .prop_map(|(text, cursor, error)| Mode::Prompt(Prompt { what: Asked::Filter, text, cursor, error }));
+    let prompt = (text(), 0..100_usize, proptest::option::of(text())).prop_map(|(text, cursor, error)| {
+        Mode::Prompt(Prompt { what: Asked::Filter, text, cursor, error, opened: None })
+    });
     prop_oneof![
         Just(Mode::Table),
         detail,
