@@ -183,14 +183,20 @@ impl FilterLine {
         let names: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
         let mut options: Vec<String> = Vec::new();
         let mut name = None;
-        for word in line.split([' ', ',', '=', '|', '\t']).filter(|word| !word.is_empty()) {
-            let plain = word.trim_start_matches("--");
-            let known = names.iter().find(|known| **known == plain);
+        for (word, is_another) in words(line) {
+            let (head, value) = word.split_once('=').unwrap_or((word, ""));
+            let plain = head.trim_start_matches("--");
+            // Namespaces and devices may be called as filters are: that of process 1 is "host".
+            let is_value = is_another || matches!(name, Some(("netns" | "iface", false)));
+            let known = names.iter().find(|known| **known == plain).filter(|_| !is_value);
             match (known, name) {
                 (Some(known), _) => {
-                    if let Some(bare) = name.replace((*known, false)).filter(|(_, has_value)| !has_value) {
+                    let has_value = !value.is_empty();
+                    if let Some(bare) = name.replace((*known, has_value)).filter(|(_, has_value)| !has_value)
+                    {
                         return Err(format!("{} of what? {}", bare.0, EXAMPLE));
                     }
+                    options.extend(has_value.then(|| format!("--{known}={value}")));
                 }
                 (None, Some((option, _))) => {
                     options.push(format!("--{option}={word}"));
@@ -211,6 +217,13 @@ impl FilterLine {
             first.trim_start_matches("error: ").to_owned()
         })
     }
+}
+
+/// The words of a line, and whether each is another value beside the one before it, as in `80|443`.
+fn words(line: &str) -> impl Iterator<Item = (&str, bool)> {
+    let words = line.split([' ', '\t', ',']);
+    let values = words.flat_map(|word| word.split('|').enumerate().map(|(at, value)| (value, at > 0)));
+    values.filter(|(value, _)| !value.is_empty())
 }
 
 /// What a filter looks like.

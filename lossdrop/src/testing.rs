@@ -1,6 +1,7 @@
 //! Events for the unit tests: made up, and recorded from a kernel (`tests-data/recorded`).
 
 pub(crate) mod diagnosis;
+pub(crate) mod live;
 
 use std::net::IpAddr;
 

@@ -58,6 +58,8 @@ pub struct Started<S, W> {
     pub watched: W,
     /// Inode numbers of the namespaces that the filters name.
     pub netns: BTreeSet<u32>,
+    /// When the counting began, at the earliest: starting takes a while, and drops are counted meanwhile.
+    pub began: Instant,
 }
 
 /// Starts the kernel's side with filters; what is wrong with them is for the user to read.
@@ -130,7 +132,6 @@ impl<S: Source, W: Watched> App<S, W> {
         state: State,
         interval: Duration,
     ) -> Self {
-        let now = Instant::now();
         Self {
             source: started.source,
             watched: started.watched,
@@ -142,8 +143,8 @@ impl<S: Source, W: Watched> App<S, W> {
             state,
             base: Counters::default(),
             counters: Counters::default(),
-            began: now,
-            refreshed: now,
+            began: started.began,
+            refreshed: started.began,
             interval,
             batch: Batch::default(),
             ration: Ration::default(),
@@ -213,6 +214,9 @@ impl<S: Source, W: Watched> App<S, W> {
                 return;
             }
         };
+        if matches!(progress, Progress::Looked(_)) && !self.windows.is_stale() {
+            self.model.note_look();
+        }
         self.windows.advance(&progress, &self.counters, &mut self.witness.describer);
         match progress {
             Progress::Looked(found) => {
@@ -234,18 +238,29 @@ impl<S: Source, W: Watched> App<S, W> {
     /// Begins to count anew.
     fn reset(&mut self) {
         self.base = self.watched.counters();
+        // Drops go on while the counters are read: the rows, read last, have some that the sum has not, and in the end
+        // those would be missing.
+        let base = &mut self.base;
+        let details: u64 = base.rows.values().map(|row| row.lost).sum();
+        let counted: u64 = base.rows.values().map(|row| row.count).sum();
+        let unkeyed = base.lost.saturating_sub(details + base.other.lost);
+        base.seen = base.seen.max(counted + base.other.count + base.filtered + unkeyed);
         self.counters = Counters::default();
-        self.begin_anew(self.windows.wanted().clone());
+        // What waits to be read are details of drops that are not counted any more.
+        for _ in 0..BATCHES {
+            if !self.source.read(&mut self.batch) {
+                break;
+            }
+        }
+        self.begin_anew(self.windows.wanted().clone(), Instant::now());
     }
 
-    fn begin_anew(&mut self, wanted: BTreeSet<u32>) {
-        let now = Instant::now();
-        (self.began, self.refreshed) = (now, now);
+    fn begin_anew(&mut self, wanted: BTreeSet<u32>, began: Instant) {
+        (self.began, self.refreshed) = (began, began);
         self.model = Model::new(intervals(self.interval));
         self.held = None;
-        self.state.paused = false;
         self.state.header.up = Duration::ZERO;
-        self.state.order.clear();
+        self.state.forget();
         self.windows.reset(wanted);
         self.show();
     }
@@ -261,7 +276,7 @@ impl<S: Source, W: Watched> App<S, W> {
                     self.state.header.filter = filter.to_string();
                     self.state.lens.selection = selection;
                     self.state.mode = Mode::Table;
-                    self.begin_anew(started.netns);
+                    self.begin_anew(started.netns, started.began);
                 }
                 Err(message) => self.state.refuse(message),
             }
@@ -299,8 +314,10 @@ impl<S: Source, W: Watched> App<S, W> {
         let deadline = Instant::now() + NAMING;
         while Instant::now() < deadline && (!self.windows.is_idle() || self.model.has_unnamed()) {
             if self.windows.is_idle() {
-                self.windows.begin(&self.counters, true);
+                // Whatever it costs: it is the last.
+                self.windows.ask();
             }
+            self.windows.begin(&self.counters, true);
             let waited = tokio::time::timeout(GATHER, self.windows.progress()).await;
             if let Ok(progress) = waited {
                 self.advance(progress);
@@ -380,10 +397,10 @@ impl<S: Source, W: Watched> App<S, W> {
         Ok(())
     }
 
-    /// Of all rows.
+    /// Of all rows, without packets.
     pub fn details(&self) -> Vec<Detail> {
         let State { table, lens, header, .. } = &self.state;
-        table.rows.iter().map(|row| self.model().detail(row, lens, header.up)).collect()
+        self.model().causes_of_rows(&table.rows, lens, header.up)
     }
 }
 
@@ -469,7 +486,14 @@ pub async fn batch<S: Source, W: Watched>(
                 app.refresh().await;
                 written += 1;
                 if frames == Some(written) {
-                    app.name_all().await;
+                    tokio::select! {
+                        biased;
+                        () = &mut stop => {}
+                        () = app.name_all() => {}
+                    }
+                    // The last is for whoever reads, however far behind.
+                    out.extend(print(app).into_bytes());
+                    break;
                 }
                 // A reader who is behind gets what is current when he has caught up.
                 if writer.offer(&mut out) {

@@ -4,7 +4,7 @@ use std::{
     io::{IsTerminal as _, Write as _, stderr, stdout},
     path::Path,
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
@@ -115,11 +115,12 @@ fn options(
 fn starter(args: &TopArgs, facts: &Rc<KernelFacts>, debug: bool) -> Starter<Ring, Live> {
     let (facts, args) = (Rc::clone(facts), args.clone());
     Box::new(move |filter| {
+        let began = Instant::now();
         let start = || {
             let options = options(&args, &facts, filter, debug)?;
             let netns = options.filter.netns.clone();
             let (kernel, source) = Kernel::start(&facts, &options)?;
-            Ok::<_, crate::error::Error>(Started { source, watched: Live::new(kernel, debug), netns })
+            Ok::<_, crate::error::Error>(Started { source, watched: Live::new(kernel, debug), netns, began })
         };
         start().map_err(|error| error.to_string())
     })

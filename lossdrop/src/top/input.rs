@@ -77,7 +77,8 @@ fn is(key: &KeyEvent, name: &str) -> bool {
             KeyCode::Char(char) => char.to_ascii_uppercase(),
             _ => return false,
         };
-        return control && letter.chars().eq([pressed]);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        return control && !alt && letter.chars().eq([pressed]);
     }
     if control || key.modifiers.contains(KeyModifiers::ALT) {
         return false;
@@ -101,6 +102,9 @@ fn is(key: &KeyEvent, name: &str) -> bool {
 /// In a line, as shells do it.
 fn edit(key: &KeyEvent) -> Option<Edit> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    if key.modifiers.contains(KeyModifiers::ALT) {
+        return None;
+    }
     Some(match key.code {
         KeyCode::Enter => Edit::Accept,
         KeyCode::Esc => Edit::Cancel,

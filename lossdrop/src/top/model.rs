@@ -46,6 +46,13 @@ const NAMES_AT_MOST: usize = 16_384;
 /// Drops in detail that are kept for a closer look.
 const RECENT: usize = 512;
 
+/// How much is told apart.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    units: usize,
+    names: usize,
+}
+
 /// Stands for all those that are not told apart, and for none.
 pub const UNTOLD: u32 = 0;
 
@@ -84,9 +91,64 @@ struct Recent {
     sample: Sample,
 }
 
+/// What the details of a key have told.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// Drops told in detail that are not shared out yet.
+    fresh: HashMap<UnitKey, u64>,
+    /// The last that were, for refreshes without.
+    last: Vec<(UnitKey, u64)>,
+    /// Drops that were shared out by the details of others.
+    guessed: u64,
+    /// The cause of all, while there is only one.
+    cause: Option<CauseId>,
+    is_mixed: bool,
+}
+
+impl Told {
+    /// Takes the details of so many drops; `None` without any. Those of drops that the kernel's counters did not have yet
+    /// when they were read wait for the next refresh.
+    fn take(&mut self, new: u64) -> Option<Vec<(UnitKey, u64)>> {
+        let mut fresh: Vec<(UnitKey, u64)> = self.fresh.drain().collect();
+        // In an order that does not depend on chance.
+        fresh.sort_by_key(|(unit, count)| {
+            (std::cmp::Reverse(*count), unit.cause, unit.flow, unit.port, unit.owner)
+        });
+        let told: u64 = fresh.iter().map(|(_, count)| count).sum();
+        let early = told.saturating_sub(new);
+        // Details that were late are those of drops that others have stood for.
+        let late = early.min(self.guessed);
+        self.guessed -= late;
+        if early > 0 {
+            let parts = Sharer::new(fresh.iter().map(|(_, count)| *count)).share(new);
+            let rest =
+                fresh.iter().zip(&parts).map(|((unit, count), part)| (*unit, count.saturating_sub(*part)));
+            let rest: Vec<(UnitKey, u64)> = rest.collect();
+            let keep = Sharer::new(rest.iter().map(|(_, count)| *count)).share(early - late);
+            self.fresh =
+                rest.iter().map(|(unit, _)| *unit).zip(keep).filter(|(_, count)| *count > 0).collect();
+            for ((_, count), part) in fresh.iter_mut().zip(parts) {
+                *count = part;
+            }
+            fresh.retain(|(_, count)| *count > 0);
+        }
+        Some(fresh).filter(|fresh| !fresh.is_empty())
+    }
+
+    /// Whether these have other causes than those before.
+    fn mixes(&mut self, fresh: &[(UnitKey, u64)]) -> bool {
+        let was_mixed = self.is_mixed;
+        for (unit, _) in fresh {
+            self.is_mixed |= *self.cause.get_or_insert(unit.cause) != unit.cause;
+        }
+        self.is_mixed && !was_mixed
+    }
+}
+
 /// The drops since the counting began.
 #[derive(Clone, Debug)]
 pub struct Model {
+    limits: Limits,
     units: Vec<Unit>,
     by_key: HashMap<UnitKey, u32>,
     causes: Causes,
@@ -94,10 +156,7 @@ pub struct Model {
     history: History,
     /// What the kernel had counted at the last refresh.
     counted: HashMap<DropKey, u64>,
-    /// Drops told in detail since then.
-    fresh: HashMap<DropKey, HashMap<UnitKey, u64>>,
-    /// The last that were, for refreshes without.
-    last: HashMap<DropKey, Vec<(UnitKey, u64)>>,
+    told: HashMap<DropKey, Told>,
     /// Units for drops of keys of which no detail has come.
     untold: HashMap<DropKey, u32>,
     recent: VecDeque<Recent>,
@@ -112,15 +171,19 @@ pub struct Model {
 impl Model {
     /// Keeps so many intervals of history.
     pub fn new(intervals: usize) -> Self {
+        Self::within(Limits { units: UNITS_AT_MOST, names: NAMES_AT_MOST }, intervals)
+    }
+
+    fn within(limits: Limits, intervals: usize) -> Self {
         Self {
+            limits,
             units: Vec::new(),
             by_key: HashMap::new(),
             causes: Causes::default(),
-            names: Names::new(NAMES_AT_MOST),
+            names: Names::new(limits.names),
             history: History::new(intervals),
             counted: HashMap::new(),
-            fresh: HashMap::new(),
-            last: HashMap::new(),
+            told: HashMap::new(),
             untold: HashMap::new(),
             recent: VecDeque::new(),
             of_key: HashMap::new(),
@@ -145,7 +208,7 @@ impl Model {
             owner: sample.owner.as_ref().map_or(UNTOLD, |owner| self.names.owner(owner)),
         };
         self.names.device(event.key.netns, event.key.ifindex, || sample.iface());
-        *self.fresh.entry(event.key).or_default().entry(unit).or_default() += 1;
+        *self.told.entry(event.key).or_default().fresh.entry(unit).or_default() += 1;
         let recent = Recent { unit, sample: sample.clone() };
         if self.of_key.len() < RECENT || self.of_key.contains_key(&event.key) {
             self.of_key.insert(event.key, recent.clone());
@@ -181,24 +244,23 @@ impl Model {
         }
         let other = counters.other.count.saturating_sub(self.other);
         self.other = counters.other.count;
+        if self.other > 0 {
+            // The kernel's table is full: keys that it has no room for are told again and again, and never counted.
+            self.told.retain(|key, _| counters.rows.contains_key(key));
+        }
         self.history.push(span, parts.into_iter().collect(), other);
         self.balance(counters);
     }
 
     /// Shares new drops of a key out.
     fn share(&mut self, key: &DropKey, new: u64, describer: &mut Describer) -> Vec<(UnitKey, u64, Exact)> {
-        let mut told = 0;
-        if let Some(fresh) = self.fresh.remove(key) {
-            told = fresh.values().sum();
-            let mut fresh: Vec<(UnitKey, u64)> = fresh.into_iter().collect();
-            // In an order that does not depend on chance.
-            fresh.sort_by_key(|(unit, count)| {
-                (std::cmp::Reverse(*count), unit.cause, unit.flow, unit.port, unit.owner)
-            });
+        let fresh = self.told.get_mut(key).and_then(|told| told.take(new));
+        let told: u64 = fresh.iter().flatten().map(|(_, count)| count).sum();
+        if let Some(fresh) = fresh {
             self.tell_late(key, &fresh);
-            self.last.insert(*key, fresh);
+            self.note_causes(key, fresh);
         }
-        let Some(known) = self.last.get(key) else {
+        let Some(known) = self.told.get_mut(key).filter(|told| !told.last.is_empty()) else {
             let described = describer.describe(key);
             let group = GroupKey::new(described.kind, key, Target::None);
             let cause = self.causes.of_group(group, &Verdict::of(&described));
@@ -207,11 +269,21 @@ impl Model {
             self.untold.insert(*key, index);
             return vec![(unit, new, Exact { cause: true, flow: false })];
         };
-        let one_cause = known.iter().all(|(unit, _)| unit.cause == known[0].0.cause);
-        let exact = Exact { cause: one_cause || told == new, flow: told == new };
-        let mut sharer = Sharer::new(known.iter().map(|(_, count)| *count));
+        known.guessed += new - told;
+        let exact = Exact { cause: !known.is_mixed || told == new, flow: told == new };
+        let mut sharer = Sharer::new(known.last.iter().map(|(_, count)| *count));
         let parts = sharer.share(new);
-        known.iter().zip(parts).map(|((unit, _), count)| (*unit, count, exact)).collect()
+        known.last.iter().zip(parts).map(|((unit, _), count)| (*unit, count, exact)).collect()
+    }
+
+    /// Once a key's drops have several causes, what was not told in detail may have had any of them.
+    fn note_causes(&mut self, key: &DropKey, fresh: Vec<(UnitKey, u64)>) {
+        let told = self.told.entry(*key).or_default();
+        if told.mixes(&fresh) {
+            let guessed = self.units.iter_mut().filter(|unit| unit.key.key == *key && !unit.exact.flow);
+            guessed.for_each(|unit| unit.exact.cause = false);
+        }
+        told.last = fresh;
     }
 
     /// The first details of a key have come after its first counts: those are theirs.
@@ -221,9 +293,6 @@ impl Model {
         let parts = sharer.share(self.units[untold as usize].total);
         let to: Vec<(u32, u64)> =
             fresh.iter().zip(parts).map(|((unit, _), count)| (self.unit(*unit), count)).collect();
-        if to.iter().any(|(unit, _)| *unit == untold) {
-            return;
-        }
         self.move_unit(untold, &to);
         self.history.settle(&HashMap::from([(untold, to)]));
     }
@@ -232,7 +301,7 @@ impl Model {
         if let Some(known) = self.by_key.get(&key) {
             return *known;
         }
-        if self.units.len() >= UNITS_AT_MOST {
+        if self.units.len() >= self.limits.units {
             key = UnitKey { flow: UNTOLD, port: UNTOLD, owner: UNTOLD, ..key };
             if let Some(known) = self.by_key.get(&key) {
                 return *known;
@@ -263,23 +332,27 @@ impl Model {
     /// Takes in the final counters, which are exact: what no row holds was lost.
     pub fn settle_books(&mut self, counters: &Counters) {
         let held = self.books.shown + self.books.filtered;
-        self.books.seen = counters.seen;
-        self.books.lost = counters.seen.saturating_sub(held);
+        self.books.seen = counters.seen.max(held);
+        self.books.lost = self.books.seen - held;
     }
 
     /// Takes in the culprits that a look at the machine has named: the drops of a group that had no culprit are now theirs.
     pub fn learn(&mut self, named: Vec<Named>, at: Duration) {
-        for (group, parts, exact) in self.causes.learn(named, at) {
-            self.settle(group, &parts, exact);
-        }
-        self.causes.looked();
-    }
-
-    fn settle(&mut self, group: CauseId, parts: &[(CauseId, u64)], exact: bool) {
-        let mut sharer = Sharer::new(parts.iter().map(|(_, weight)| *weight));
+        let resolved = self.causes.learn(named, at);
+        let mut groups: HashMap<CauseId, (Vec<(CauseId, u64)>, bool, Sharer)> = resolved
+            .into_iter()
+            .map(|(group, parts, exact)| {
+                let sharer = Sharer::new(parts.iter().map(|(_, weight)| *weight));
+                (group, (parts, exact, sharer))
+            })
+            .collect();
         let mut moved = HashMap::new();
-        for index in self.units_of(group) {
-            let Unit { key, total, exact: was_exact } = self.units[index as usize];
+        // Those that are added meanwhile are the culprits'.
+        for index in 0..self.units.len() {
+            let Unit { key, total, exact: was_exact } = self.units[index];
+            let Some((parts, exact, sharer)) = groups.get_mut(&key.cause).filter(|_| total > 0) else {
+                continue;
+            };
             let to: Vec<(u32, u64)> = parts
                 .iter()
                 .zip(sharer.share(total))
@@ -288,17 +361,21 @@ impl Model {
                 .collect();
             for (unit, _) in &to {
                 let unit = &mut self.units[*unit as usize];
-                unit.exact = Exact { cause: unit.exact.cause && was_exact.cause && exact, ..unit.exact };
+                unit.exact = Exact { cause: unit.exact.cause && was_exact.cause && *exact, ..unit.exact };
             }
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
             self.move_unit(index, &to);
             moved.insert(index, to);
         }
         self.history.settle(&moved);
+        self.causes.searched();
     }
 
-    fn units_of(&self, cause: CauseId) -> Vec<u32> {
-        let units = (0..).zip(&self.units);
-        units.filter(|(_, unit)| unit.key.cause == cause && unit.total > 0).map(|(index, _)| index).collect()
+    /// The machine has been looked at: the search for culprits that begins now is for the drops so far.
+    pub fn note_look(&mut self) {
+        for unit in self.units.iter().filter(|unit| unit.total > 0) {
+            self.causes.note_look(unit.key.cause);
+        }
     }
 
     /// The drops of a unit are in these now.
@@ -319,8 +396,7 @@ impl Model {
 
     /// Names of namespaces that were found meanwhile.
     pub fn name_places(&mut self, resolver: &Resolver) {
-        let netns = self.units.iter().map(|unit| unit.key.key.netns);
-        for inum in netns {
+        for inum in self.counted.keys().map(|key| key.netns) {
             if inum != 0
                 && let Some(name) = resolver.netns(inum)
             {

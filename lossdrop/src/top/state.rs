@@ -166,11 +166,14 @@ impl State {
     /// Makes the table of what has come.
     pub fn show(&mut self, model: &Model) {
         let mut table = model.table(&self.lens);
-        order::sort(&mut table.rows, &self.lens, &self.order);
+        // A row whose culprit is named meanwhile keeps its place.
+        let before: Vec<RowKey> = self.order.iter().map(|key| model.follow(*key).unwrap_or(*key)).collect();
+        order::sort(&mut table.rows, &self.lens, &before);
         self.order = table.rows.iter().map(|row| row.key).collect();
-        let shown = |rate: fn(&Row) -> f64| table.rows.iter().map(rate).sum();
+        // The sum of nothing is -0.0.
+        let shown = |rate: fn(&Row) -> f64| table.rows.iter().map(rate).sum::<f64>() + 0.0;
         let intervals = table.rows.iter().map(|row| row.history.len()).max().unwrap_or(0);
-        let at = |index: usize| table.rows.iter().filter_map(|row| row.history.get(index)).sum();
+        let at = |index: usize| table.rows.iter().filter_map(|row| row.history.get(index)).sum::<f64>() + 0.0;
         let header = &mut self.header;
         header.rate = shown(|row| row.rate);
         header.rate_1m = shown(|row| row.rate_1m);
@@ -225,6 +228,17 @@ impl State {
             let detail = Box::new(model.detail(row, &self.lens, self.header.up));
             self.mode = Mode::Detail { detail, scroll: 0 };
         }
+    }
+
+    /// The rows' numbers mean others from now on: nothing is open, selected or in order.
+    pub fn forget(&mut self) {
+        match &mut self.mode {
+            Mode::Detail { .. } => self.mode = Mode::Table,
+            Mode::Prompt(prompt) => prompt.opened = None,
+            Mode::Table | Mode::Help { .. } | Mode::GroupMenu { .. } | Mode::SortMenu { .. } => {}
+        }
+        (self.paused, self.selected, self.offset) = (false, None, 0);
+        self.order.clear();
     }
 
     pub fn say(&mut self, text: impl Into<String>, is_error: bool) {

@@ -66,12 +66,15 @@ pub struct Windows {
     running: Option<Running>,
     began: Instant,
     last: Instant,
-    /// CPU time of this process when the look began; of the last look; of all.
+    /// CPU time of this process when what is under way began; of the last look with its search; of all.
     used: Duration,
     took: Duration,
     spent: Duration,
     asked: bool,
-    has_named: bool,
+    /// A search has ended, or failed: the first one costs no budget.
+    has_searched: bool,
+    /// What is under way began before the counting did: another look must follow.
+    is_stale: bool,
 }
 
 impl std::fmt::Debug for Windows {
@@ -86,8 +89,14 @@ impl std::fmt::Debug for Windows {
 impl Windows {
     /// Begins with a look at once.
     pub fn new(look: Look, wanted: BTreeSet<u32>, namespaces: Namespaces) -> Self {
+        let mut windows = Self::idle(look, wanted, namespaces);
+        windows.start_look();
+        windows
+    }
+
+    fn idle(look: Look, wanted: BTreeSet<u32>, namespaces: Namespaces) -> Self {
         let now = Instant::now();
-        let mut windows = Self {
+        Self {
             look,
             wanted,
             namespaces,
@@ -102,10 +111,9 @@ impl Windows {
             took: Duration::ZERO,
             spent: Duration::ZERO,
             asked: false,
-            has_named: false,
-        };
-        windows.start_look();
-        windows
+            has_searched: false,
+            is_stale: false,
+        }
     }
 
     pub fn hear(&mut self, judged: &Judged) {
@@ -118,6 +126,11 @@ impl Windows {
     /// Culprits are wanted as soon as it may be.
     pub fn ask(&mut self) {
         self.asked = true;
+    }
+
+    /// What is under way is for drops of before.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     /// Nothing is under way, and nothing waits to be.
@@ -136,14 +149,18 @@ impl Windows {
     }
 
     fn is_due(&self, counters: &Counters, is_new: bool) -> bool {
-        if self.before.is_none() || self.last.elapsed() < PAUSE {
-            return self.before.is_none();
+        if self.last.elapsed() < PAUSE {
+            return false;
         }
         let can_afford = |duty: u32, credit| self.spent + self.took <= credit + self.began.elapsed() / duty;
         let has_drops = counters.rows.values().map(|row| row.count).sum::<u64>()
             > self.counted.rows.values().map(|row| row.count).sum::<u64>();
+        if self.before.is_none() {
+            // The first has failed.
+            return self.asked || can_afford(DUTY_UNNAMED, CREDIT);
+        }
         self.asked
-            || (is_new && (!self.has_named || can_afford(DUTY_UNNAMED, CREDIT)))
+            || (is_new && (!self.has_searched || can_afford(DUTY_UNNAMED, CREDIT)))
             || (has_drops && self.last.elapsed() >= AGAIN && can_afford(DUTY, Duration::ZERO))
     }
 
@@ -165,12 +182,21 @@ impl Windows {
     /// Takes in what [`Windows::progress`] has brought, and goes on: from a look to the search for culprits.
     pub fn advance(&mut self, progress: &Progress, counters: &Counters, describer: &mut Describer) {
         self.running = None;
+        if std::mem::take(&mut self.is_stale) {
+            self.start_look();
+            return;
+        }
         match progress {
-            Progress::Named(_) => self.has_named = true,
+            Progress::Named(_) => {
+                self.has_searched = true;
+                let cost = self.cost();
+                self.spent += cost;
+                self.took += cost;
+            }
             Progress::Looked(found) => {
                 let (namespaces, survey) = &**found;
                 self.namespaces = namespaces.clone();
-                self.took = cpu_time().saturating_sub(self.used);
+                self.took = self.cost();
                 self.spent += self.took;
                 self.last = Instant::now();
                 let Some(before) = self.before.replace(survey.clone()) else { return };
@@ -179,22 +205,42 @@ impl Windows {
                 let counted = std::mem::replace(&mut self.counted, since);
                 let collected = groups.finish(&counters.since(&counted), describer);
                 let (namespaces, after) = (namespaces.clone(), survey.clone());
+                self.used = cpu_time();
                 let search = spawn_blocking(move || build::named(namespaces, before, after, collected));
                 self.running = Some(Running::Search(search));
             }
         }
     }
 
+    /// CPU time since what is under way began.
+    fn cost(&self) -> Duration {
+        cpu_time().saturating_sub(self.used)
+    }
+
     /// What was under way has failed.
     pub fn give_up(&mut self) {
-        self.running = None;
+        let cost = self.cost();
+        match self.running.take() {
+            Some(Running::Look(_)) | None => self.took = cost,
+            Some(Running::Search(_)) => self.took += cost,
+        }
+        self.spent += cost;
+        (self.has_searched, self.is_stale) = (true, false);
+        self.next = None;
         self.last = Instant::now();
     }
 
     /// Begins anew with other drops: those from now on.
     pub fn reset(&mut self, wanted: BTreeSet<u32>) {
         let namespaces = std::mem::take(&mut self.namespaces);
-        *self = Self::new(self.look, wanted, namespaces);
+        let running = self.running.take();
+        let mut anew = Self::idle(self.look, wanted, namespaces);
+        match running {
+            // However often the user asks for it, one look at the machine is under way at a time.
+            Some(look @ Running::Look(_)) => (anew.running, anew.is_stale) = (Some(look), true),
+            Some(Running::Search(_)) | None => anew.start_look(),
+        }
+        *self = anew;
     }
 
     pub fn wanted(&self) -> &BTreeSet<u32> {

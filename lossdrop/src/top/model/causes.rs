@@ -40,8 +40,7 @@ pub struct Cause {
     group: Option<Target>,
     /// For such: whose its drops were when the machine was last looked at.
     parts: Vec<(CauseId, u64)>,
-    /// The machine was looked at since its first drop.
-    looked: bool,
+    search: Search,
     /// The number of its rule; 0 for none.
     rule: u32,
 }
@@ -61,6 +60,15 @@ impl Cause {
     }
 }
 
+/// How far the search for the culprit of a group is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Search {
+    Wanted,
+    /// The machine was looked at since its first drop.
+    UnderWay,
+    Over,
+}
+
 /// What makes a culprit the same one as before.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Identity {
@@ -77,7 +85,8 @@ type Resolved = (CauseId, Vec<(CauseId, u64)>, bool);
 #[derive(Clone, Debug, Default)]
 pub struct Causes {
     all: Vec<Cause>,
-    groups: HashMap<GroupKey, CauseId>,
+    /// Noise apart from what is none.
+    groups: HashMap<(GroupKey, bool), CauseId>,
     known: HashMap<Identity, CauseId>,
     of_kind: HashMap<(String, u32), usize>,
     /// Names of rules with their namespaces: a rule may be the culprit of several causes.
@@ -96,13 +105,13 @@ impl Causes {
 
     /// The cause that stands for a group.
     pub(super) fn of_group(&mut self, mut key: GroupKey, verdict: &Verdict) -> CauseId {
-        if let Some(known) = self.groups.get(&key) {
-            return *known;
+        if let Some(known) = self.known_group(&key, verdict) {
+            return known;
         }
         if self.groups.len() >= GROUPS_AT_MOST {
             key.target = Target::None;
-            if let Some(known) = self.groups.get(&key) {
-                return *known;
+            if let Some(known) = self.known_group(&key, verdict) {
+                return known;
             }
         }
         let id = self.add(Cause {
@@ -117,11 +126,20 @@ impl Causes {
             sample: None,
             group: Some(key.target.clone()),
             parts: Vec::new(),
-            looked: false,
+            search: Search::Wanted,
             rule: 0,
         });
-        self.groups.insert(key, id);
+        self.groups.insert((key, verdict.severity == Severity::Benign), id);
         id
+    }
+
+    /// A group is as bad as the worst of its drops, and as sure as the least sure of them.
+    fn known_group(&mut self, key: &GroupKey, verdict: &Verdict) -> Option<CauseId> {
+        let id = *self.groups.get(&(key.clone(), verdict.severity == Severity::Benign))?;
+        let cause = self.all.get_mut(id as usize)?;
+        cause.severity = cause.severity.max(verdict.severity);
+        cause.confidence = cause.confidence.min(verdict.confidence);
+        Some(id)
     }
 
     /// Takes in the culprits; returns for each group whose its drops are, and whether that is exact.
@@ -132,7 +150,7 @@ impl Causes {
             let exact = named.finding.as_ref().is_none_or(|finding| finding.exact);
             let id = self.culprit(named, at);
             for (group, count) in parts {
-                if let Some(group) = self.groups.get(&group) {
+                if let Some(group) = self.groups.get(&(group, false)) {
                     let (parts, all_exact) = resolved.entry(*group).or_insert((Vec::new(), true));
                     parts.push((id, count));
                     *all_exact &= exact;
@@ -141,6 +159,10 @@ impl Causes {
         }
         let mut resolved: Vec<Resolved> =
             resolved.into_iter().map(|(group, (parts, exact))| (group, parts, exact)).collect();
+        for (_, parts, exact) in &mut resolved {
+            // Which of several had a drop that no look has seen is a guess.
+            *exact &= parts.iter().filter(|(_, weight)| *weight > 0).count() < 2;
+        }
         resolved.sort_unstable();
         for (group, parts, _) in &resolved {
             if let Some(cause) = self.all.get_mut(*group as usize) {
@@ -164,12 +186,14 @@ impl Causes {
                 culprit = Some(Culprit::new("others", "others"));
             }
         }
+        let evidence = named.finding.as_ref().map(|finding| finding.evidence.clone()).unwrap_or_default();
         if let Some(id) = self.known.get(&identity) {
             if let Some(known) = self.all.get_mut(*id as usize)
                 && (named.confidence >= known.confidence || known.finding.is_none())
             {
                 known.severity = named.severity;
                 known.confidence = named.confidence;
+                known.evidence = evidence;
                 known.finding = named.finding;
                 known.culprit = culprit;
                 known.at = at;
@@ -184,13 +208,13 @@ impl Causes {
             confidence: named.confidence,
             netns: named.netns,
             culprit,
-            evidence: named.finding.as_ref().map(|finding| finding.evidence.clone()).unwrap_or_default(),
+            evidence,
             finding: named.finding,
             at,
             sample: named.sample,
             group: None,
             parts: Vec::new(),
-            looked: true,
+            search: Search::Over,
             rule,
         });
         self.known.insert(identity, id);
@@ -218,16 +242,26 @@ impl Causes {
         u32::try_from(index + 1).unwrap_or(0)
     }
 
-    /// The machine was looked at: what has no culprit now gets none by looking again at once.
-    pub(super) fn looked(&mut self) {
-        for cause in &mut self.all {
-            cause.looked = true;
+    /// The machine was looked at after a drop of this cause.
+    pub(super) fn note_look(&mut self, id: CauseId) {
+        if let Some(cause) = self.all.get_mut(id as usize)
+            && cause.search == Search::Wanted
+        {
+            cause.search = Search::UnderWay;
+        }
+    }
+
+    /// The search is over: what has no culprit now gets none by looking again at once. Groups whose first drops came
+    /// after the look still wait for theirs.
+    pub(super) fn searched(&mut self) {
+        for cause in self.all.iter_mut().filter(|cause| cause.search == Search::UnderWay) {
+            cause.search = Search::Over;
         }
     }
 
     /// A group whose culprit nobody has looked for. Noise has none.
     pub(super) fn is_unnamed(&self, id: CauseId) -> bool {
-        self.get(id).is_some_and(|cause| !cause.looked && cause.severity != Severity::Benign)
+        self.get(id).is_some_and(|cause| cause.search != Search::Over && cause.severity != Severity::Benign)
     }
 
     /// Whose the drops of a cause are: its own, or by weights those of the culprits that its group had last.

@@ -17,25 +17,55 @@ const CAUSES: usize = 8;
 /// Flows of a row that are told.
 const FLOWS: usize = 10;
 
+/// Drops by cause and by flow.
+#[derive(Debug, Default)]
+struct Tallies {
+    causes: HashMap<CauseId, u64>,
+    flows: HashMap<u32, u64>,
+}
+
 impl Model {
     /// What there is to know of a row now.
     pub fn detail(&self, row: &Row, lens: &Lens, now: Duration) -> Detail {
-        let mut causes: HashMap<CauseId, u64> = HashMap::new();
-        let mut flows: HashMap<u32, u64> = HashMap::new();
-        for unit in self.units.iter().filter(|unit| unit.total > 0) {
-            for cause in self.causes_of(unit.key.cause) {
-                if self.row_key(&unit.key, cause, lens.group) == row.key {
-                    *causes.entry(cause).or_default() += unit.total;
-                    *flows.entry(unit.key.flow).or_default() += unit.total;
-                }
+        let mut tallies = self.tallies(lens, |key| key == row.key);
+        let sample = |cause| self.sample(row.key, cause, lens.group);
+        self.told(row, tallies.remove(&row.key).unwrap_or_default(), sample, now)
+    }
+
+    /// The causes of all rows, for a frame that shows no packets: one pass over the drops, not one for each row.
+    pub fn causes_of_rows(&self, rows: &[Row], lens: &Lens, now: Duration) -> Vec<Detail> {
+        let mut tallies = self.tallies(lens, |_| true);
+        let of_row = |row: &Row| self.told(row, tallies.remove(&row.key).unwrap_or_default(), |_| None, now);
+        rows.iter().map(of_row).collect()
+    }
+
+    /// Drops by cause and by flow, of the rows that are wanted.
+    fn tallies(&self, lens: &Lens, is_wanted: impl Fn(RowKey) -> bool) -> HashMap<RowKey, Tallies> {
+        let mut tallies: HashMap<RowKey, Tallies> = HashMap::new();
+        self.each_cause(|unit, _, cause, total| {
+            let key = self.row_key(&unit.key, cause, lens.group);
+            if is_wanted(key) && self.shows(lens, cause) {
+                let Tallies { causes, flows } = tallies.entry(key).or_default();
+                *causes.entry(cause).or_default() += total;
+                *flows.entry(unit.key.flow).or_default() += total;
             }
-        }
+        });
+        tallies
+    }
+
+    fn told<'a>(
+        &'a self,
+        row: &Row,
+        Tallies { causes, flows }: Tallies,
+        sample: impl Fn(Option<CauseId>) -> Option<&'a Sample>,
+        now: Duration,
+    ) -> Detail {
         let mut causes: Vec<(CauseId, u64)> = causes.into_iter().collect();
         causes.sort_by_key(|(id, total)| {
             let severity = self.causes.get(*id).map(|cause| cause.severity);
             (std::cmp::Reverse((severity, *total)), *id)
         });
-        let sample = self.sample(row.key, causes.first().map(|(id, _)| *id), lens.group);
+        let sample = sample(causes.first().map(|(id, _)| *id));
         Detail {
             row: row.clone(),
             flows: self.flows(flows),

@@ -49,6 +49,8 @@ impl History {
 
     /// Drops of units have got another cause: they are in these units now, by these weights.
     pub(super) fn settle(&mut self, moved: &HashMap<u32, Vec<(u32, u64)>>) {
+        // One for all intervals: their parts are together what the units got.
+        let mut sharers: HashMap<u32, Sharer> = HashMap::new();
         for interval in &mut self.intervals {
             if interval.parts.iter().all(|(unit, _)| !moved.contains_key(unit)) {
                 continue;
@@ -59,7 +61,8 @@ impl History {
                     interval.parts.push((unit, count));
                     continue;
                 };
-                let mut sharer = Sharer::new(to.iter().map(|(_, weight)| *weight));
+                let sharer =
+                    sharers.entry(unit).or_insert_with(|| Sharer::new(to.iter().map(|(_, weight)| *weight)));
                 let shared = to.iter().map(|(unit, _)| *unit).zip(sharer.share(count));
                 interval.parts.extend(shared.filter(|(_, count)| *count > 0));
             }

@@ -37,14 +37,26 @@ impl Sharer {
             left -= part;
             parts.push(part);
         }
-        // Rounding leaves less than one for each that has a weight.
-        while left > 0 {
-            for (part, weight) in parts.iter_mut().zip(&self.weights) {
-                if left > 0 && *weight > 0 {
-                    *part += 1;
-                    left -= 1;
-                }
+        // Rounding leaves less than one for each that is behind: those furthest behind come first, so that nobody ever has
+        // one more than its due, and all have theirs when the whole has been shared.
+        let behind = |index: usize| {
+            let due = u128::from(self.total) * u128::from(self.weights[index]);
+            let had = u128::from(self.given[index] + parts[index]).saturating_mul(sum);
+            due.checked_sub(had).filter(|by| *by > 0)
+        };
+        let mut late: Vec<(std::cmp::Reverse<u128>, usize)> = (0..parts.len())
+            .filter(|_| left > 0)
+            .filter_map(|index| Some((std::cmp::Reverse(behind(index)?), index)))
+            .collect();
+        late.sort_unstable();
+        for (_, index) in late {
+            if left > 0 {
+                parts[index] += 1;
+                left -= 1;
             }
+        }
+        if let Some(index) = self.weights.iter().position(|weight| *weight > 0) {
+            parts[index] += left;
         }
         for (given, part) in self.given.iter_mut().zip(&parts) {
             *given += part;
@@ -87,14 +99,35 @@ mod tests {
             for count in &counts {
                 prop_assert_eq!(sharer.share(*count).iter().sum::<u64>(), *count);
             }
-            // Each is within one of its due, and one more for each that came before it in a round.
+            // None has one more than its due, and so many together lack no more than the others have too much.
             let (sum, total) = (weights.iter().sum::<u64>(), counts.iter().sum::<u64>());
             for (weight, given) in weights.iter().zip(&sharer.given) {
                 if sum > 0 {
                     let due = u128::from(total) * u128::from(*weight) / u128::from(sum);
-                    prop_assert!(u128::from(*given).abs_diff(due) <= counts.len() as u128 + 1);
+                    prop_assert!(u128::from(*given) <= due + 1);
+                    prop_assert!(u128::from(*given) + weights.len() as u128 >= due);
                 }
             }
+        }
+
+        #[test]
+        fn when_the_whole_has_been_shared_everyone_has_his_weight(
+            weights in proptest::collection::vec(0..50_u64, 1..20),
+            cuts in proptest::collection::vec(1..40_u64, 1..40),
+        ) {
+            let mut sharer = Sharer::new(weights.clone());
+            let mut left: u64 = weights.iter().sum();
+            let mut sums = vec![0; weights.len()];
+            for cut in cuts.iter().cycle() {
+                if left == 0 {
+                    break;
+                }
+                for (sum, part) in sums.iter_mut().zip(sharer.share(left.min(*cut))) {
+                    *sum += part;
+                }
+                left -= left.min(*cut);
+            }
+            prop_assert_eq!(sums, weights);
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Rows from units, as a lens shows them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{CauseId, Model, UNTOLD, Unit, UnitKey, names};
+use lossdrop_common::DropKey;
+
+use super::{Cause, CauseId, Model, UNTOLD, Unit, UnitKey, names};
 use crate::{
     diagnose::finding::Culprit,
     knowledge::{Class, Kind, Severity},
@@ -39,29 +41,31 @@ struct Growing {
 }
 
 /// Numbers of things, and how many drops each has.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tally(Vec<(u32, u64)>);
 
 impl Tally {
+    /// A row may have thousands: what is not the same as the last one is summed up in the end.
     fn add(&mut self, what: u32, count: u64) {
-        match self.0.iter_mut().find(|(known, _)| *known == what) {
-            Some((_, known)) => *known += count,
-            None => self.0.push((what, count)),
+        match self.0.last_mut() {
+            Some((known, sum)) if *known == what => *sum += count,
+            _ => self.0.push((what, count)),
         }
     }
 
     /// Words for the most frequent, and how many others have other words.
-    fn mix(&self, word: impl Fn(u32) -> String) -> Mix {
+    fn mix(self, word: impl Fn(u32) -> String) -> Mix {
         self.mix_by(word, |_| Severity::Benign)
     }
 
     /// Words for the worst, and of those for the most frequent.
-    fn mix_by(&self, word: impl Fn(u32) -> String, severity: impl Fn(u32) -> Severity) -> Mix {
+    fn mix_by(mut self, word: impl Fn(u32) -> String, severity: impl Fn(u32) -> Severity) -> Mix {
         let mut words: HashMap<String, (Severity, u64)> = HashMap::new();
-        for (what, count) in &self.0 {
-            let (worst, sum) = words.entry(word(*what)).or_insert((Severity::Benign, 0));
-            *worst = severity(*what).max(*worst);
-            *sum += count;
+        self.0.sort_unstable();
+        for same in self.0.chunk_by(|a, b| a.0 == b.0) {
+            let (worst, sum) = words.entry(word(same[0].0)).or_insert((Severity::Benign, 0));
+            *worst = severity(same[0].0).max(*worst);
+            *sum += same.iter().map(|(_, count)| count).sum::<u64>();
         }
         let others = words.len().saturating_sub(1);
         let most = words.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
@@ -97,57 +101,79 @@ impl Model {
 
     /// Each unit's parts, and the row of each; what is hidden is only counted.
     fn pieces(&self, lens: &Lens, table: &mut Table, rows: &mut Rows) -> Vec<Piece> {
-        let mut sharers: HashMap<CauseId, super::Sharer> = HashMap::new();
         let mut pieces = Vec::with_capacity(self.units.len());
+        let mut hidden: HashSet<DropKey> = HashSet::new();
+        self.each_cause(|unit, index, cause, total| {
+            let Some(known) = self.causes.get(cause) else { return };
+            let is_sure = unit.exact.cause && total == unit.total;
+            let hide = if !lens.selection.takes_kind(known.kind, known.severity) {
+                &mut table.unselected
+            } else if hides(lens, known.severity) {
+                &mut table.benign
+            } else {
+                pieces.push(self.piece(lens, (unit, index), (cause, known, total), rows));
+                return;
+            };
+            *hide += total;
+            if !is_sure {
+                hidden.insert(unit.key.key);
+            }
+        });
+        // Where it is a guess what is hidden, so is the rest.
+        for piece in &pieces {
+            let unit = &self.units[piece.unit as usize];
+            if hidden.contains(&unit.key.key) && !(unit.exact.cause && is_whole(piece.part)) {
+                rows.all[piece.row].exact = false;
+            }
+        }
+        pieces
+    }
+
+    /// The drops of each unit by their cause: its own, or those of the culprits that its group had last.
+    pub(super) fn each_cause(&self, mut visit: impl FnMut(&Unit, u32, CauseId, u64)) {
+        let mut sharers: HashMap<CauseId, super::Sharer> = HashMap::new();
         for (index, unit) in (0..).zip(&self.units) {
             if unit.total == 0 {
                 continue;
             }
             let weights = self.causes.resolve(unit.key.cause);
             if weights.len() < 2 {
-                let cause = weights.first().map_or(unit.key.cause, |(cause, _)| *cause);
-                self.piece(lens, unit, (index, cause, unit.total, 1.0), table, rows, &mut pieces);
+                visit(unit, index, weights.first().map_or(unit.key.cause, |(cause, _)| *cause), unit.total);
                 continue;
             }
             let sharer = sharers
                 .entry(unit.key.cause)
                 .or_insert_with(|| super::Sharer::new(weights.iter().map(|(_, weight)| *weight)));
             for ((cause, _), total) in weights.iter().zip(sharer.share(unit.total)) {
-                #[expect(clippy::cast_precision_loss, reason = "a part of a rate")]
-                let part = total as f64 / unit.total as f64;
-                self.piece(lens, unit, (index, *cause, total, part), table, rows, &mut pieces);
+                if total > 0 {
+                    visit(unit, index, *cause, total);
+                }
             }
         }
-        pieces
+    }
+
+    /// Whether a cause's drops are in the rows.
+    pub(super) fn shows(&self, lens: &Lens, cause: CauseId) -> bool {
+        self.causes.get(cause).is_some_and(|known| {
+            lens.selection.takes_kind(known.kind, known.severity) && !hides(lens, known.severity)
+        })
     }
 
     fn piece(
         &self,
         lens: &Lens,
-        unit: &Unit,
-        (index, cause, total, part): (u32, CauseId, u64, f64),
-        table: &mut Table,
+        (unit, index): (&Unit, u32),
+        (cause, known, total): (CauseId, &Cause, u64),
         rows: &mut Rows,
-        pieces: &mut Vec<Piece>,
-    ) {
-        let Some(known) = self.causes.get(cause) else { return };
-        if total == 0 {
-            return;
-        }
-        if !lens.selection.takes_kind(known.kind, known.severity) {
-            table.unselected += total;
-            return;
-        }
-        if hides(lens, known.severity) {
-            table.benign += total;
-            return;
-        }
+    ) -> Piece {
+        #[expect(clippy::cast_precision_loss, reason = "a part of a rate")]
+        let part = total as f64 / unit.total as f64;
         let number = rows.row(self.row_key(&unit.key, cause, lens.group), self.history.iter().len());
         let row = &mut rows.all[number];
         row.total += total;
         row.exact &= match lens.group {
             GroupBy::Reason | GroupBy::Location | GroupBy::Device | GroupBy::Namespace => true,
-            GroupBy::Cause | GroupBy::Rule => unit.exact.cause && (part - 1.0).abs() < f64::EPSILON,
+            GroupBy::Cause | GroupBy::Rule => unit.exact.cause && is_whole(part),
             GroupBy::Process | GroupBy::Port | GroupBy::Flow => unit.exact.flow,
         };
         row.severity = row.severity.max(known.severity);
@@ -157,7 +183,7 @@ impl Model {
             row.reasons.add(words.reason, total);
             row.locations.add(words.location, total);
         }
-        pieces.push(Piece { unit: index, row: number, part });
+        Piece { unit: index, row: number, part }
     }
 
     pub(super) fn row_key(&self, unit: &UnitKey, cause: CauseId, group: GroupBy) -> RowKey {
@@ -195,6 +221,7 @@ impl Model {
     }
 
     fn row(&self, row: Growing, shown: u64) -> Row {
+        let Growing { causes, reasons, locations, netns, .. } = row;
         let (minute, span) =
             last_minute(self.history.iter().map(super::history::Interval::seconds), &row.history);
         let history: Vec<f64> = row
@@ -211,15 +238,15 @@ impl Model {
         Row {
             name: if no_key { "more kinds than --keys".to_owned() } else { self.row_name(row.key) },
             severity: row.severity,
+            culprit: causes.clone().mix_by(|id| self.culprit_word(id), severity),
             cause: if no_key {
                 Mix { most: "untold".to_owned(), others: 0 }
             } else {
-                row.causes.mix_by(cause, severity)
+                causes.mix_by(cause, severity)
             },
-            culprit: row.causes.mix_by(|id| self.culprit_word(id), severity),
-            reason: row.reasons.mix(|word| self.names.words.name(word).unwrap_or("-").to_owned()),
-            location: row.locations.mix(|word| self.names.words.name(word).unwrap_or("-").to_owned()),
-            netns: row.netns.mix(|inum| self.names.netns_name(inum)),
+            reason: reasons.mix(|word| self.names.words.name(word).unwrap_or("-").to_owned()),
+            location: locations.mix(|word| self.names.words.name(word).unwrap_or("-").to_owned()),
+            netns: netns.mix(|inum| self.names.netns_name(inum)),
             total: row.total,
             exact: row.exact,
             rate: history.last().copied().unwrap_or(0.0),
@@ -288,6 +315,10 @@ impl Rows {
     }
 }
 
+fn is_whole(part: f64) -> bool {
+    (part - 1.0).abs() < f64::EPSILON
+}
+
 /// Noise that is not asked for.
 fn hides(lens: &Lens, severity: Severity) -> bool {
     severity == Severity::Benign && !lens.benign && !lens.selection.names_benign()
@@ -307,5 +338,6 @@ fn last_minute(spans: impl DoubleEndedIterator<Item = f64>, counts: &[f64]) -> (
 
 /// Rules have rows of their own; so have those that stand for one.
 pub(super) fn is_rule(kind: &Kind, culprit: &Culprit) -> bool {
-    kind.class == Class::Netfilter && matches!(culprit.r#type, "rule" | "rules" | "chain" | "nfqueue")
+    kind.class == Class::Netfilter
+        && matches!(culprit.r#type, "rule" | "rules" | "chain" | "nfqueue" | "others")
 }

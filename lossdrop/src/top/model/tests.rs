@@ -1,389 +1,387 @@
-use std::time::Duration;
+mod always;
+mod details;
+mod names;
 
-use lossdrop_common::{DropKey, Event, Shape};
-use proptest::prelude::*;
+use lossdrop_common::Event;
 
 use super::*;
 use crate::{
-    accounting::Row as Counted,
     diagnose::finding::Culprit,
-    knowledge::{Confidence, Severity, kinds},
+    knowledge::{Kind, Severity, kinds},
     select::Selection,
     testing::{
         self,
-        diagnosis::{TCP, UDP, WEB, event, finding},
+        diagnosis::{EDGE, WEB, block_on},
+        live::{SECOND, counters, datagram, judged, lens, named},
     },
-    top::lens::{Lens, SortBy},
+    top::lens::{Lens, Row},
 };
 
-const SECOND: Duration = Duration::from_secs(1);
+const PORT: &Kind = &kinds::SOCKET_CLOSED_PORT;
+const RULE: &Kind = &kinds::NETFILTER_RULE;
 
-fn lens(group: GroupBy) -> Lens {
-    Lens { group, sort: SortBy::Total, reversed: false, benign: false, selection: Selection::default() }
+fn model() -> Model {
+    Model::new(60)
 }
 
-/// With noise.
-fn all(group: GroupBy) -> Lens {
-    Lens { benign: true, ..lens(group) }
+fn small(units: usize, names: usize) -> Model {
+    Model::within(Limits { units, names }, 60)
 }
 
-/// A drop in detail; faults by a rule, noise by a closed connection.
-fn judged(event: Event, severity: Severity, target: Target) -> Judged {
-    let kind = if severity == Severity::Benign { &kinds::HOUSEKEEPING_CLOSING } else { &kinds::NETFILTER_DROP };
-    Judged {
-        verdict: Verdict { kind, severity, confidence: Confidence::Likely, evidence: Vec::new() },
-        target,
-        sample: testing::diagnosis::sample(event, None),
+fn refresh(model: &mut Model, rows: &[(DropKey, u64)]) {
+    model.refresh(&counters(rows.iter().copied()), SECOND, &mut testing::describer());
+}
+
+/// At a port that nobody listens to.
+fn at_port(port: u16) -> Target {
+    let address = "10.0.0.2".parse().expect("an address");
+    Target::Port(testing::diagnosis::UDP, address, port)
+}
+
+fn hear(model: &mut Model, event: Event) {
+    let target = at_port(event.dport);
+    model.hear(&judged(PORT, target, event));
+}
+
+fn port_group(event: &Event) -> GroupKey {
+    GroupKey::new(PORT, &event.key, at_port(event.dport))
+}
+
+fn named_port(event: &Event, count: u64) -> Named {
+    let name = format!("udp 10.0.0.2:{}", event.dport);
+    named(PORT, event.key.netns, Culprit::new("port", name), [(port_group(event), count)])
+}
+
+/// The rows by name and culprit, with their totals.
+fn rows(model: &Model, group: GroupBy) -> Vec<(String, u64)> {
+    let mut rows: Vec<(String, u64)> = model
+        .table(&lens(group))
+        .rows
+        .iter()
+        .map(|row| match group {
+            GroupBy::Cause => (format!("{} {}", row.name, row.culprit), row.total),
+            _ => (row.name.clone(), row.total),
+        })
+        .collect();
+    rows.sort();
+    rows
+}
+
+fn only_row(model: &Model, group: GroupBy) -> Row {
+    let mut rows = model.table(&lens(group)).rows;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    rows.remove(0)
+}
+
+#[test]
+fn what_was_new_is_shared_out_by_what_was_told_in_detail() {
+    let mut model = model();
+    let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
+    for event in [a, a, a, b] {
+        hear(&mut model, event);
     }
+    refresh(&mut model, &[(a.key, 400)]);
+    assert_eq!(rows(&model, GroupBy::Port), [("udp 1".to_owned(), 300), ("udp 2".to_owned(), 100)]);
+    assert!(model.table(&lens(GroupBy::Port)).rows.iter().all(|row| !row.exact));
+    assert!(model.table(&lens(GroupBy::Cause)).rows.iter().all(|row| !row.exact));
+    assert!(only_row(&model, GroupBy::Device).exact);
 }
 
-fn hook() -> Target {
-    Target::Hook("INPUT".to_owned())
+#[test]
+fn a_refresh_without_details_goes_by_the_last_that_came() {
+    let mut model = model();
+    let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
+    hear(&mut model, a);
+    refresh(&mut model, &[(a.key, 10)]);
+    hear(&mut model, b);
+    refresh(&mut model, &[(a.key, 20)]);
+    refresh(&mut model, &[(a.key, 50)]);
+    assert_eq!(rows(&model, GroupBy::Port), [("udp 1".to_owned(), 10), ("udp 2".to_owned(), 40)]);
 }
 
-fn counters(rows: &[(DropKey, u64)]) -> Counters {
-    let mut counters = Counters::default();
-    for (key, count) in rows {
-        counters.rows.insert(*key, Counted { count: *count, sent: *count, lost: 0 });
-        counters.seen += count;
+#[test]
+fn details_that_come_before_their_counts_wait_for_them_and_everything_stays_exact() {
+    let mut model = model();
+    let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
+    for event in [a, a, a, b] {
+        hear(&mut model, event);
     }
-    counters
-}
-
-/// A model, and what it is fed by.
-struct Fed {
-    model: Model,
-    describer: Describer,
-    counters: Counters,
-}
-
-impl Fed {
-    fn new() -> Self {
-        Self { model: Model::new(60), describer: testing::describer(), counters: Counters::default() }
-    }
-
-    /// The kernel counts `count` drops under the key of an event; `told` of them are told in detail.
-    fn drops(&mut self, event: Event, count: u64, told: u64) -> &mut Self {
-        for _ in 0..told {
-            self.model.hear(&judged(event, Severity::Policy, hook()));
-        }
-        self.counters.rows.entry(event.key).or_default().count += count;
-        self.counters.seen += count;
-        self
-    }
-
-    fn refresh(&mut self) -> &mut Self {
-        self.model.refresh(&self.counters, SECOND, &mut self.describer);
-        self
-    }
-
-    /// Names and totals of the rows, the greatest total first.
-    fn rows(&self, lens: &Lens) -> Vec<(String, u64)> {
-        let mut rows: Vec<_> =
-            self.model.table(lens).rows.into_iter().map(|row| (row.name, row.total)).collect();
-        rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        rows
-    }
-}
-
-fn named(event: &Event, parts: &[(&str, u64)]) -> Vec<Named> {
-    let group = GroupKey::new(&kinds::NETFILTER_DROP, &event.key, hook());
-    let rule = |(name, count): &(&str, u64)| {
-        let culprit = Culprit::new("rule", *name).text("-j DROP");
-        let finding = finding(&kinds::NETFILTER_RULE, *count, culprit.clone(), []);
-        Named {
-            kind: &kinds::NETFILTER_RULE,
-            severity: Severity::Policy,
-            confidence: Confidence::Certain,
-            netns: event.key.netns,
-            culprit: Some(culprit),
-            finding: Some(Finding { exact: parts.len() == 1, ..finding }),
-            parts: vec![(group.clone(), *count)],
-            sample: None,
-        }
-    };
-    parts.iter().map(rule).collect()
-}
-
-use crate::diagnose::finding::Finding;
-
-#[test]
-fn what_the_kernel_counts_is_shared_out_as_the_details_say() {
-    let mut fed = Fed::new();
-    let (one, other) = (event(WEB, UDP, 53, 60), event(WEB, UDP, 123, 60));
-    assert_eq!(one.key, other.key, "the kernel counts them together");
-    fed.drops(one, 750, 3).drops(other, 250, 1).refresh();
-    let rows = fed.rows(&lens(GroupBy::Port));
-    assert_eq!(rows, [("udp 53".to_owned(), 750), ("udp 123".to_owned(), 250)]);
-    let table = fed.model.table(&lens(GroupBy::Port));
-    assert!(table.rows.iter().all(|row| !row.exact), "a share by a sample is not exact");
-    assert!(fed.model.table(&lens(GroupBy::Namespace)).rows[0].exact, "what the kernel counts is");
-    assert!(fed.model.table(&lens(GroupBy::Cause)).rows[0].exact, "all have one cause");
-}
-
-#[test]
-fn what_was_told_entirely_is_exact() {
-    let mut fed = Fed::new();
-    fed.drops(event(WEB, UDP, 53, 60), 3, 3).drops(event(WEB, UDP, 123, 60), 1, 1).refresh();
-    assert!(fed.model.table(&lens(GroupBy::Flow)).rows.iter().all(|row| row.exact));
-}
-
-#[test]
-fn each_refresh_is_shared_by_its_own_details() {
-    let mut fed = Fed::new();
-    fed.drops(event(WEB, UDP, 53, 60), 1000, 5).refresh();
-    fed.drops(event(WEB, UDP, 123, 60), 10, 5).refresh();
-    let rows = fed.rows(&lens(GroupBy::Port));
-    assert_eq!(rows, [("udp 53".to_owned(), 1000), ("udp 123".to_owned(), 10)]);
-    // Without details, as it was the last time.
-    fed.drops(event(WEB, UDP, 123, 60), 90, 0).refresh();
-    assert_eq!(fed.rows(&lens(GroupBy::Port))[1], ("udp 123".to_owned(), 100));
-}
-
-#[test]
-fn drops_without_a_detail_are_told_by_their_key_and_get_those_that_come_late() {
-    let mut fed = Fed::new();
-    let event = testing::fault();
-    fed.drops(event, 7, 0).refresh();
-    assert_eq!(fed.rows(&lens(GroupBy::Flow)), [("other flows".to_owned(), 7)]);
-    fed.drops(event, 3, 3).refresh();
-    let rows = fed.rows(&lens(GroupBy::Flow));
-    assert_eq!(rows, [("10.99.0.1:41234 → 10.99.0.2:80 TCP".to_owned(), 10)]);
-    let history = &fed.model.table(&lens(GroupBy::Flow)).rows[0].history;
-    assert_eq!(history, &[7.0, 3.0], "the first refresh's drops are theirs, too");
-}
-
-#[test]
-fn a_group_becomes_its_culprit_s_row_and_the_selection_can_follow() {
-    let mut fed = Fed::new();
-    let event = event(WEB, TCP, 80, 60);
-    fed.drops(event, 40, 4).refresh();
-    assert!(fed.model.has_unnamed());
-    let before = fed.model.table(&lens(GroupBy::Cause)).rows.remove(0);
-    assert_eq!(before.culprit.most, "INPUT", "what the drops have in common stands for the culprit");
-    fed.model.learn(named(&event, &[("rule 1", 40)]), SECOND);
-    assert!(!fed.model.has_unnamed());
-    let after = fed.model.table(&lens(GroupBy::Cause)).rows.remove(0);
-    assert_eq!((after.culprit.most.as_str(), after.total, after.exact), ("rule 1 -j DROP", 40, true));
-    assert_eq!(after.history, [40.0]);
-    assert_eq!(fed.model.follow(before.key), Some(after.key));
-    assert_eq!(fed.model.follow(after.key), None);
-    // What comes until the next look counts for the same one.
-    fed.drops(event, 2, 2).refresh();
-    assert_eq!(fed.rows(&lens(GroupBy::Rule)), [("rule 1".to_owned(), 42)]);
-}
-
-#[test]
-fn the_drops_of_a_group_with_two_culprits_are_each_one_s_by_its_weight() {
-    let mut fed = Fed::new();
-    let event = event(WEB, TCP, 80, 60);
-    fed.drops(event, 1000, 4).refresh();
-    fed.model.learn(named(&event, &[("rule 1", 3), ("rule 2", 1)]), SECOND);
-    let rows = fed.rows(&lens(GroupBy::Rule));
-    assert_eq!(rows, [("rule 1".to_owned(), 750), ("rule 2".to_owned(), 250)]);
-    assert!(fed.model.table(&lens(GroupBy::Rule)).rows.iter().all(|row| !row.exact));
-    // A new rule: until it is found, its drops look like the others'; then they are its own.
-    fed.drops(event, 100, 4).refresh();
-    let shown: u64 = fed.rows(&lens(GroupBy::Rule)).iter().map(|(_, total)| total).sum();
-    assert_eq!(shown, 1100);
-    fed.model.learn(named(&event, &[("rule 3", 9)]), SECOND * 2);
-    let rows = fed.rows(&lens(GroupBy::Rule));
-    assert_eq!(rows, [("rule 1".to_owned(), 750), ("rule 2".to_owned(), 250), ("rule 3".to_owned(), 100)]);
-}
-
-#[test]
-fn a_crowd_of_culprits_is_told_as_others() {
-    let mut fed = Fed::new();
-    let event = event(WEB, TCP, 80, 60);
-    let names: Vec<String> = (0..100).map(|number| format!("rule {number}")).collect();
-    for name in &names {
-        fed.drops(event, 1, 1).refresh();
-        fed.model.learn(named(&event, &[(name, 1)]), SECOND);
-    }
-    let rows = fed.rows(&lens(GroupBy::Rule));
-    assert!(rows.len() <= 25, "{rows:?}");
-    assert_eq!(rows.iter().map(|(_, total)| total).sum::<u64>(), 100);
-    assert!(fed.rows(&lens(GroupBy::Cause)).iter().any(|(_, total)| *total > 70));
-}
-
-#[test]
-fn noise_is_hidden_and_counted_and_all_of_a_kind_is_one_row() {
-    let mut fed = Fed::new();
-    for port in [1000, 2000] {
-        let noise = judged(event(WEB, TCP, port, 60), Severity::Benign, Target::Port(TCP, [1, 1, 1, 1].into(), port));
-        fed.model.hear(&noise);
-    }
-    fed.counters = counters(&[(event(WEB, TCP, 1, 60).key, 2)]);
-    fed.refresh();
-    let table = fed.model.table(&lens(GroupBy::Cause));
-    assert_eq!((table.rows.len(), table.shown, table.benign), (0, 0, 2));
-    assert_eq!(fed.rows(&all(GroupBy::Cause)).len(), 1);
-    assert!(!fed.model.has_unnamed(), "nobody looks for the culprits of noise");
-}
-
-#[test]
-fn a_selection_refuses_and_counts_and_names_noise() {
-    let mut fed = Fed::new();
-    fed.drops(event(WEB, TCP, 80, 60), 5, 1).refresh();
-    let select = |cause: &str| Selection { cause: vec![cause.parse().expect("known")], severity: Vec::new() };
-    let table = fed.model.table(&Lens { selection: select("mtu"), ..lens(GroupBy::Cause) });
-    assert_eq!((table.shown, table.unselected), (0, 5));
-    let table = fed.model.table(&Lens { selection: select("netfilter"), ..lens(GroupBy::Cause) });
-    assert_eq!((table.shown, table.unselected), (5, 0));
-}
-
-#[test]
-fn drops_that_the_kernel_s_table_had_no_room_for_are_a_row() {
-    let mut fed = Fed::new();
-    fed.counters.other.count = 9;
-    fed.counters.seen = 9;
-    fed.refresh();
-    let table = fed.model.table(&lens(GroupBy::Device));
-    assert_eq!((table.rows.len(), table.shown), (1, 9));
-    assert!(table.rows[0].name.contains("--keys") && table.rows[0].history == [9.0]);
-    assert_eq!(fed.model.books(&table).shown, 9);
-}
-
-#[test]
-fn the_books_tell_what_was_lost_and_at_the_end_what_nothing_tells_of() {
-    let mut fed = Fed::new();
-    fed.drops(event(WEB, TCP, 80, 60), 5, 1);
-    let row = fed.counters.rows.values_mut().next().expect("one");
-    row.lost = 2;
-    (fed.counters.filtered, fed.counters.lost, fed.counters.seen) = (7, 3, 13);
-    fed.refresh();
-    let books = fed.model.books(&fed.model.table(&lens(GroupBy::Cause)));
-    assert_eq!(books, Books { seen: 13, shown: 5, suppressed: 0, filtered: 7, lost: 1 });
-    assert_eq!(fed.model.details_lost(), 2);
-    let last = Counters { seen: 20, ..fed.counters.clone() };
-    fed.model.settle_books(&last);
-    let books = fed.model.books(&fed.model.table(&lens(GroupBy::Cause)));
-    assert_eq!((books.seen, books.lost), (20, 8));
-}
-
-#[test]
-fn names_are_what_they_are_called() {
-    let mut fed = Fed::new();
-    let mut drop = judged(testing::fault(), Severity::Policy, hook());
-    let owner = crate::owners::Owner { pid: 812, comm: "curl".to_owned(), cgroup: String::new() };
-    drop.sample.owner = Some(owner);
-    fed.model.hear(&drop);
-    fed.counters = counters(&[(testing::fault().key, 1)]);
-    fed.refresh();
-    let name = |group| fed.rows(&lens(group))[0].0.clone();
-    assert_eq!(name(GroupBy::Cause), "netfilter drop");
-    assert_eq!(name(GroupBy::Reason), "NETFILTER_DROP");
-    assert_eq!(name(GroupBy::Location), "nf_hook_slow");
-    assert_eq!(name(GroupBy::Device), "veth0");
-    assert_eq!(name(GroupBy::Namespace), "-");
-    assert_eq!(name(GroupBy::Process), "curl[812]");
-    assert_eq!(name(GroupBy::Port), "tcp 80");
-    assert_eq!(name(GroupBy::Rule), "no rule");
-    fed.model.name_netns([(WEB, "web")].into_iter());
-    fed.drops(event(WEB, UDP, 53, 60), 5, 1).refresh();
-    assert_eq!(fed.rows(&lens(GroupBy::Namespace))[0], ("web".to_owned(), 5));
-}
-
-#[test]
-fn a_row_opened_has_its_own_flows_and_its_own_packet() {
-    let mut fed = Fed::new();
-    let (web, dns) = (event(WEB, TCP, 80, 60), event(WEB, UDP, 53, 120));
-    fed.drops(web, 30, 3).drops(dns, 5, 1).refresh();
-    let lens = lens(GroupBy::Port);
-    let table = fed.model.table(&lens);
-    for (name, len) in [("tcp 80", "len 60"), ("udp 53", "len 120")] {
-        let row = table.rows.iter().find(|row| row.name == name).expect("there");
-        let detail = fed.model.detail(row, &lens, SECOND * 9);
-        assert_eq!(detail.flows.len(), 1);
-        let packet = detail.sample.expect("one was told");
-        assert!(packet.line.contains(len), "{name}: {}", packet.line);
-        assert_eq!((packet.iface.as_str(), packet.owner.as_str()), ("veth0", ""));
-    }
-    fed.model.learn(named(&web, &[("rule 1", 30)]), SECOND * 4);
-    let row = fed.model.table(&lens).rows.into_iter().find(|row| row.name == "tcp 80").expect("there");
-    let detail = fed.model.detail(&row, &lens, SECOND * 9);
-    assert_eq!((detail.causes[0].total, detail.causes[0].age_s), (30, 5));
-    assert!(detail.causes[0].finding.is_some());
-}
-
-#[test]
-fn more_units_than_are_kept_are_told_by_their_cause_alone() {
-    let mut model = Model { names: Names::new(10), ..Model::new(5) };
-    let mut describer = testing::describer();
-    for port in 0..100 {
-        model.hear(&judged(event(WEB, UDP, 1000 + port, 60), Severity::Policy, hook()));
-    }
-    model.refresh(&counters(&[(event(WEB, UDP, 1, 60).key, 100)]), SECOND, &mut describer);
+    refresh(&mut model, &[(a.key, 2)]);
+    refresh(&mut model, &[(a.key, 4)]);
     let table = model.table(&lens(GroupBy::Flow));
-    assert_eq!((table.rows.len(), table.shown), (11, 100));
-    let other = table.rows.iter().find(|row| row.name == "other flows").expect("the others");
-    assert_eq!(other.total, 90);
+    assert!(table.rows.iter().all(|row| row.exact), "{table:?}");
+    assert_eq!(rows(&model, GroupBy::Port), [("udp 1".to_owned(), 3), ("udp 2".to_owned(), 1)]);
 }
 
 #[test]
-fn a_rate_in_the_last_minute_goes_by_how_long_the_intervals_were() {
-    let mut fed = Fed::new();
-    let event = event(WEB, UDP, 53, 60);
-    for (seconds, count) in [(60, 6000), (30, 30), (30, 90)] {
-        fed.drops(event, count, 1);
-        fed.model.refresh(&fed.counters, SECOND * seconds, &mut fed.describer);
+fn details_that_are_late_are_not_taken_for_those_of_later_drops() {
+    let mut model = model();
+    let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
+    hear(&mut model, a);
+    refresh(&mut model, &[(a.key, 5)]);
+    // Four of these belong to the five that are counted already.
+    for event in [a, a, a, a, b] {
+        hear(&mut model, event);
     }
-    let row = fed.model.table(&lens(GroupBy::Cause)).rows.remove(0);
-    assert_eq!((row.rate, row.rate_1m), (3.0, 2.0));
-    assert_eq!(row.history, [100.0, 1.0, 3.0]);
+    refresh(&mut model, &[(a.key, 6)]);
+    assert!(model.told[&a.key].fresh.is_empty());
+    hear(&mut model, b);
+    refresh(&mut model, &[(a.key, 7)]);
+    assert_eq!(rows(&model, GroupBy::Port), [("udp 1".to_owned(), 6), ("udp 2".to_owned(), 1)]);
 }
 
-/// Drops of a refresh: which key, port and severity, how many, and how many told.
-type Burst = (u8, u16, bool, u64, u64);
-
-fn burst() -> impl Strategy<Value = Burst> {
-    (0..5_u8, 1..6_u16, any::<bool>(), 0..1000_u64, 0..4_u64)
+#[test]
+fn a_second_cause_makes_a_guess_of_what_was_taken_for_the_first_one_s() {
+    let mut model = model();
+    let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
+    hear(&mut model, a);
+    refresh(&mut model, &[(a.key, 100)]);
+    assert!(only_row(&model, GroupBy::Cause).exact, "all are of one cause as far as is known");
+    hear(&mut model, b);
+    refresh(&mut model, &[(a.key, 101)]);
+    let table = model.table(&lens(GroupBy::Cause));
+    let exact = |total: u64| table.rows.iter().find(|row| row.total == total).map(|row| row.exact);
+    assert_eq!((exact(100), exact(1)), (Some(false), Some(true)));
 }
 
-proptest! {
-    #[test]
-    fn every_grouping_has_every_drop_whatever_comes(
-        refreshes in proptest::collection::vec(
-            (proptest::collection::vec(burst(), 0..8), proptest::option::of(proptest::collection::vec(1..9_u64, 1..4))),
-            1..8,
-        ),
-        (filtered, other) in (0..100_u64, 0..100_u64),
-    ) {
-        let mut fed = Fed::new();
-        fed.counters.filtered = filtered;
-        fed.counters.other.count = other;
-        for (bursts, learned) in refreshes {
-            for (which, port, benign, count, told) in bursts {
-                let mut event = event(WEB + u32::from(which % 2), if which < 3 { UDP } else { TCP }, port, 60);
-                event.key.ifindex = which.into();
-                event.key.shape = if benign { Shape::RST.0 } else { 0 };
-                let severity = if benign { Severity::Benign } else { Severity::Policy };
-                for _ in 0..told.min(count) {
-                    fed.model.hear(&judged(event, severity, hook()));
-                }
-                fed.counters.rows.entry(event.key).or_default().count += count;
-            }
-            fed.refresh();
-            if let Some(weights) = learned {
-                let culprits: Vec<(String, u64)> =
-                    weights.iter().enumerate().map(|(number, weight)| (format!("rule {number}"), *weight)).collect();
-                let culprits: Vec<(&str, u64)> = culprits.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
-                let mut event = event(WEB, UDP, 1, 60);
-                event.key.ifindex = 0;
-                fed.model.learn(named(&event, &culprits), SECOND);
-            }
-            let counted: u64 = fed.counters.rows.values().map(|row| row.count).sum::<u64>() + other;
-            for group in GroupBy::ALL {
-                let (some, all) = (fed.model.table(&lens(*group)), fed.model.table(&all(*group)));
-                prop_assert_eq!(all.rows.iter().map(|row| row.total).sum::<u64>(), counted, "{:?}", group);
-                prop_assert_eq!((all.shown, all.benign), (counted, 0));
-                prop_assert_eq!(some.shown + some.benign, counted);
-                let history: f64 = all.rows.iter().flat_map(|row| &row.history).sum();
-                prop_assert!((history - counted as f64).abs() < 1e-3, "{:?}: {} of {}", group, history, counted);
-                let books = fed.model.books(&some);
-                prop_assert_eq!(books.seen, books.shown + books.suppressed + books.filtered + books.lost);
-                prop_assert_eq!(books.seen, counted + filtered);
-            }
-        }
+#[test]
+fn drops_without_details_have_the_cause_of_their_key_until_details_come() {
+    let mut model = model();
+    let fault = testing::fault();
+    refresh(&mut model, &[(fault.key, 7)]);
+    assert_eq!(only_row(&model, GroupBy::Flow).name, "other flows");
+    assert_eq!(only_row(&model, GroupBy::Reason).name, "NETFILTER_DROP");
+    let [a, b] = [8, 9].map(|port| Event { dport: port, ..fault });
+    for event in [a, a, b] {
+        model.hear(&judged(RULE, Target::Hook("INPUT".to_owned()), event));
     }
+    refresh(&mut model, &[(fault.key, 10)]);
+    assert_eq!(rows(&model, GroupBy::Port), [("tcp 8".to_owned(), 7), ("tcp 9".to_owned(), 3)]);
+    let row = only_row(&model, GroupBy::Cause);
+    assert_eq!((row.total, row.culprit.most.as_str(), row.history), (10, "INPUT", vec![7.0, 3.0]));
+}
+
+#[test]
+fn earlier_drops_that_are_split_by_the_first_details_are_a_guess() {
+    let mut model = model();
+    let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
+    refresh(&mut model, &[(a.key, 10)]);
+    hear(&mut model, a);
+    hear(&mut model, b);
+    refresh(&mut model, &[(a.key, 12)]);
+    let table = model.table(&lens(GroupBy::Cause));
+    assert_eq!(table.rows.len(), 2);
+    assert!(table.rows.iter().all(|row| row.total == 6 && !row.exact), "{table:?}");
+}
+
+#[test]
+fn what_a_culprit_is_named_for_moves_to_its_row_and_the_selection_finds_it() {
+    let mut model = model();
+    let event = datagram(WEB, 0, 9);
+    hear(&mut model, event);
+    refresh(&mut model, &[(event.key, 5)]);
+    let provisional = only_row(&model, GroupBy::Cause);
+    assert_eq!(model.follow(provisional.key), None);
+    model.learn(vec![named_port(&event, 5)], SECOND);
+    let row = only_row(&model, GroupBy::Cause);
+    assert_ne!(row.key, provisional.key);
+    assert_eq!((row.total, row.culprit.most.as_str(), row.exact), (5, "udp 10.0.0.2:9", true));
+    assert_eq!(row.history, [5.0]);
+    assert_eq!(model.follow(provisional.key), Some(row.key));
+    // Later drops of the group are the culprit's at once.
+    refresh(&mut model, &[(event.key, 8)]);
+    assert_eq!(only_row(&model, GroupBy::Cause).total, 8);
+    assert_eq!(model.follow(RowKey { group: GroupBy::Port, ..provisional.key }), None);
+}
+
+#[test]
+fn a_group_of_two_culprits_is_split_by_their_weights_and_is_no_longer_exact() {
+    let mut model = model();
+    let event = datagram(WEB, 0, 9);
+    for _ in 0..8 {
+        hear(&mut model, event);
+    }
+    for count in 1..=8 {
+        refresh(&mut model, &[(event.key, count)]);
+    }
+    let [a, b] = ["rule 1", "rule 2"].map(|name| Culprit::new("rule", name));
+    let part = |culprit, count| named(RULE, WEB, culprit, [(port_group(&event), count)]);
+    model.learn(vec![part(a, 3), part(b, 1)], SECOND);
+    let table = model.table(&lens(GroupBy::Cause));
+    let of = |name: &str| table.rows.iter().find(|row| row.culprit.most == name).expect(name);
+    assert_eq!((of("rule 1").total, of("rule 2").total), (6, 2));
+    assert_eq!((of("rule 1").exact, of("rule 2").exact), (false, false));
+    let sum = |name: &str| of(name).history.iter().sum::<f64>();
+    assert_eq!((sum("rule 1"), sum("rule 2")), (6.0, 2.0));
+    assert_eq!(rows(&model, GroupBy::Rule), [("rule 1".to_owned(), 6), ("rule 2".to_owned(), 2)]);
+    // By what does not depend on it, they are exact still.
+    assert!(only_row(&model, GroupBy::Flow).exact);
+    refresh(&mut model, &[(event.key, 12)]);
+    assert_eq!(rows(&model, GroupBy::Rule), [("rule 1".to_owned(), 9), ("rule 2".to_owned(), 3)]);
+    assert!(model.table(&lens(GroupBy::Cause)).rows.iter().all(|row| !row.exact));
+}
+
+#[test]
+fn a_crowd_of_culprits_of_one_kind_has_one_row_for_the_rest() {
+    let mut model = model();
+    let events: Vec<Event> = (1..=40).map(|port| datagram(WEB, u64::from(port), port)).collect();
+    for event in &events {
+        hear(&mut model, *event);
+    }
+    let counted: Vec<(DropKey, u64)> = events.iter().map(|event| (event.key, 2)).collect();
+    refresh(&mut model, &counted);
+    for _ in 0..3 {
+        model.learn(events.iter().map(|event| named_port(event, 2)).collect(), SECOND);
+    }
+    let table = model.table(&lens(GroupBy::Cause));
+    let crowd = table.rows.iter().find(|row| row.culprit.most.starts_with("others")).expect("a crowd");
+    assert_eq!((table.rows.len(), crowd.total, table.shown), (25, 32, 80));
+}
+
+#[test]
+fn rules_that_are_told_together_are_no_missing_rule() {
+    let mut model = model();
+    let event = datagram(WEB, 0, 9);
+    hear(&mut model, event);
+    refresh(&mut model, &[(event.key, 26)]);
+    let rule =
+        |number| named(RULE, WEB, Culprit::new("rule", format!("rule {number}")), [(port_group(&event), 1)]);
+    model.learn((0..26).map(rule).collect(), SECOND);
+    let names = rows(&model, GroupBy::Rule);
+    assert!(names.iter().any(|(name, total)| name == "others" && *total == 2), "{names:?}");
+    assert!(names.iter().all(|(name, _)| name != "no rule"), "{names:?}");
+}
+
+#[test]
+fn a_rule_has_one_row_for_all_of_its_kinds() {
+    let mut model = model();
+    let [a, b] = [datagram(WEB, 1, 1), datagram(WEB, 2, 2)];
+    hear(&mut model, a);
+    hear(&mut model, b);
+    refresh(&mut model, &[(a.key, 1), (b.key, 2)]);
+    let of = |kind, event: &Event| named(kind, WEB, Culprit::new("rule", "rule 1"), [(port_group(event), 1)]);
+    model.learn(vec![of(RULE, &a), of(&kinds::NETFILTER_REJECT, &b)], SECOND);
+    assert_eq!(rows(&model, GroupBy::Rule), [("rule 1".to_owned(), 3)]);
+    assert_eq!(model.table(&lens(GroupBy::Cause)).rows.len(), 2);
+}
+
+#[test]
+fn only_drops_that_a_search_was_for_stop_asking_for_one() {
+    let mut model = model();
+    let [a, b] = [datagram(WEB, 1, 1), datagram(WEB, 2, 2)];
+    assert!(!model.has_unnamed());
+    hear(&mut model, a);
+    assert!(!model.has_unnamed(), "nothing is counted");
+    refresh(&mut model, &[(a.key, 1)]);
+    assert!(model.has_unnamed());
+    model.note_look();
+    // The first drop of another kind comes while the search is under way.
+    hear(&mut model, b);
+    refresh(&mut model, &[(a.key, 1), (b.key, 1)]);
+    model.learn(vec![named_port(&a, 1)], SECOND);
+    assert!(model.has_unnamed(), "nobody has looked for the second");
+    model.note_look();
+    model.learn(Vec::new(), SECOND);
+    assert!(!model.has_unnamed(), "a search that finds nobody is one, too");
+    refresh(&mut model, &[(a.key, 9), (b.key, 9)]);
+    assert!(!model.has_unnamed(), "more of the same needs no other search");
+}
+
+#[test]
+fn noise_needs_no_culprit_and_is_hidden_until_it_is_asked_for() {
+    let mut model = model();
+    let noise = testing::noise();
+    refresh(&mut model, &[(noise.key, 4)]);
+    assert!(!model.has_unnamed());
+    let table = model.table(&lens(GroupBy::Cause));
+    assert_eq!((table.rows.len(), table.benign, table.shown), (0, 4, 0));
+    let all = model.table(&Lens { benign: true, ..lens(GroupBy::Cause) });
+    assert_eq!((all.rows.len(), all.benign, all.rows[0].severity), (1, 0, Severity::Benign));
+    let selection = Selection { severity: vec![Severity::Benign], ..Selection::default() };
+    let asked = model.table(&Lens { selection, ..lens(GroupBy::Cause) });
+    assert_eq!((asked.shown, asked.unselected), (4, 0));
+}
+
+#[test]
+fn a_group_is_as_bad_as_its_worst_drop() {
+    let mut model = model();
+    let event = datagram(WEB, 0, 9);
+    for severity in [Severity::Policy, Severity::Fault, Severity::Policy] {
+        let mut judged = judged(RULE, Target::None, event);
+        judged.verdict.severity = severity;
+        model.hear(&judged);
+    }
+    refresh(&mut model, &[(event.key, 3)]);
+    assert_eq!(only_row(&model, GroupBy::Cause).severity, Severity::Fault);
+}
+
+#[test]
+fn what_is_refused_is_counted_and_makes_a_guess_of_what_is_not() {
+    let mut model = model();
+    let event = datagram(WEB, 0, 9);
+    for kind in [RULE, PORT] {
+        model.hear(&judged(kind, Target::None, event));
+    }
+    refresh(&mut model, &[(event.key, 10)]);
+    assert!(only_row(&model, GroupBy::Device).exact);
+    let selection = Selection { cause: vec!["netfilter".parse().expect("known")], ..Selection::default() };
+    let table = model.table(&Lens { selection, ..lens(GroupBy::Device) });
+    assert_eq!((table.shown, table.unselected, table.rows.len()), (5, 5, 1));
+    assert!(!table.rows[0].exact, "which half it is was guessed");
+}
+
+#[test]
+fn drops_without_room_for_their_key_have_a_row_of_their_own() {
+    let mut model = model();
+    let fault = testing::fault();
+    let mut counted = counters([(fault.key, 2)]);
+    counted.other.count = 5;
+    counted.seen += 5;
+    model.refresh(&counted, SECOND, &mut testing::describer());
+    for group in GroupBy::ALL {
+        let table = model.table(&lens(*group));
+        let row = table.rows.iter().find(|row| row.name.contains("--keys")).expect("a row");
+        assert_eq!((row.total, row.severity, row.rate), (5, Severity::Capacity, 5.0), "{group:?}");
+        assert_eq!(table.shown, 7);
+        assert!(model.detail(row, &lens(*group), SECOND).sample.is_none());
+        assert_eq!(model.follow(row.key), None);
+    }
+    let selection = Selection { severity: vec![Severity::Policy], ..Selection::default() };
+    assert_eq!(model.table(&Lens { selection, ..lens(GroupBy::Cause) }).unselected, 5);
+}
+
+#[test]
+fn details_of_keys_without_room_are_not_kept_for_ever() {
+    let mut model = model();
+    let mut counted = counters([(testing::fault().key, 2)]);
+    counted.other.count = 100;
+    for location in 0..100 {
+        hear(&mut model, datagram(WEB, location, 9));
+    }
+    model.refresh(&counted, SECOND, &mut testing::describer());
+    assert!(model.told.is_empty(), "{}", model.told.len());
+}
+
+#[test]
+fn rates_are_those_of_the_last_interval_and_of_the_last_minute() {
+    let mut model = model();
+    let key = datagram(WEB, 0, 9).key;
+    let mut describer = testing::describer();
+    for (count, seconds) in [(1000, 50), (1030, 30), (1060, 20), (1070, 15)] {
+        model.refresh(&counters([(key, count)]), SECOND * seconds, &mut describer);
+    }
+    let row = only_row(&model, GroupBy::Device);
+    assert_eq!(row.history, [20.0, 1.0, 1.5, 10.0 / 15.0]);
+    assert!((row.rate - 10.0 / 15.0).abs() < 1e-9);
+    // The intervals that a minute reaches into: 30, 20 and 15 seconds.
+    assert!((row.rate_1m - 70.0 / 65.0).abs() < 1e-9, "{}", row.rate_1m);
+}
+
+#[test]
+fn an_interval_of_no_length_has_a_rate_that_is_a_number() {
+    let mut model = model();
+    let key = datagram(WEB, 0, 9).key;
+    model.refresh(&counters([(key, 1)]), Duration::ZERO, &mut testing::describer());
+    let row = only_row(&model, GroupBy::Cause);
+    assert!(row.rate.is_finite() && row.rate_1m.is_finite());
 }

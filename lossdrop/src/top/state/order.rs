@@ -1,7 +1,7 @@
 //! The order of the rows. By a rate, one overtakes another only if it clearly has more: rows that change places with every
 //! refresh cannot be read.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::HashMap};
 
 use crate::top::lens::{Lens, Row, RowKey, SortBy};
 
@@ -27,9 +27,12 @@ pub(super) fn sort(rows: &mut [Row], lens: &Lens, before: &[RowKey]) {
 
 /// As they were, new ones behind, then each forward as far as it clearly overtakes.
 fn keep(rows: &mut [Row], lens: &Lens, before: &[RowKey]) {
-    let place = |key: &RowKey| before.iter().position(|known| known == key);
+    let mut places: HashMap<RowKey, usize> = HashMap::new();
+    for (place, key) in before.iter().enumerate() {
+        places.entry(*key).or_insert(place);
+    }
     rows.sort_by_cached_key(|row| {
-        let place = place(&row.key);
+        let place = places.get(&row.key).copied();
         place.map_or(usize::MAX, |place| if lens.reversed { before.len() - place } else { place })
     });
     for index in 1..rows.len() {
