@@ -15,13 +15,14 @@ pub mod output;
 pub mod report;
 pub mod scenario;
 mod scenarios;
+pub mod tmux;
 pub mod traffic;
 pub mod veth;
 pub mod wait;
 
 pub use counter::Counter;
 pub use finding::{Count, Finding, Fix};
-pub use installed::Installed;
+pub use installed::{Folder, Installed};
 pub use lossdrop::Lossdrop;
 pub use need::{Need, OWN_MACHINE};
 pub use netns::Netns;
@@ -31,6 +32,7 @@ pub use scenarios::{
     CloseNoise, Container, Flood, Lost, Neighbour, NftDrop, OutputRule, Pair, Plain, Qdisc, RcvBuf, Share,
     Special, Stage, TcpClosedPort, Traffic, UdpClosedPort, Volley,
 };
+pub use tmux::Tmux;
 
 /// Whether this process may make network namespaces at all.
 #[must_use]

@@ -267,6 +267,14 @@ pub fn diagnose_command(namespaces: &[&Netns], args: &[&str]) -> Result<Command>
     command("diagnose", namespaces, args)
 }
 
+/// `lossdrop top --netns A --netns B` and the arguments.
+///
+/// # Errors
+/// When the binary is missing.
+pub fn top_command(namespaces: &[&Netns], args: &[&str]) -> Result<Command> {
+    command("top", namespaces, args)
+}
+
 fn command(name: &str, namespaces: &[&Netns], args: &[&str]) -> Result<Command> {
     let mut command = Command::new(binary()?);
     command.arg(name);

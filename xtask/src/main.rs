@@ -4,6 +4,7 @@ mod bench;
 mod bpf;
 mod causes;
 mod lab;
+mod screen;
 mod test;
 mod vm;
 
@@ -50,6 +51,12 @@ enum Task {
     },
     /// Make real drops in network namespaces, to see lossdrop at work; without a name, list what there is
     Lab { scenario: Option<String> },
+    /// Take the documentation's pictures of lossdrop top, docs/top.svg and docs/top-detail.svg, from a real one (needs tmux)
+    Screen {
+        /// Write them here instead of into docs/
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
     /// Run the lab on Debian's kernels in virtual machines (QEMU)
     Vm(vm::Args),
 }
@@ -61,6 +68,7 @@ fn main() -> Result<()> {
         Task::Causes => causes::write(),
         Task::BuildBpf { check } => bpf::build(check),
         Task::Lab { scenario } => lab::run(scenario.as_deref()),
+        Task::Screen { out } => screen::run(&out.unwrap_or_else(|| root().join("docs"))),
         Task::Vm(arguments) => vm::run(&arguments),
     }
 }

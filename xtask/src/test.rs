@@ -5,7 +5,7 @@ use std::{env, path::Path, process::Command};
 use anyhow::{Result, bail, ensure};
 
 /// What the tests call, and Debian's package that has it.
-const TOOLS: [(&str, &str); 7] = [
+const TOOLS: [(&str, &str); 8] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
@@ -13,6 +13,7 @@ const TOOLS: [(&str, &str); 7] = [
     ("sysctl", "procps"),
     ("setpriv", "util-linux"),
     ("script", "bsdutils"),
+    ("tmux", "tmux"),
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {

@@ -9,14 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossterm::event::{Event, EventStream};
+use crossterm::event::Event;
 use log::warn;
 use lossdrop_common::DropKey;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{Interval, MissedTickBehavior},
 };
-use tokio_stream::StreamExt as _;
 
 use super::{
     detail::Detail,
@@ -25,7 +24,7 @@ use super::{
     keys::Action,
     model::Model,
     state::{Effect, Extent, Mode, State},
-    terminal::Screen,
+    terminal::{self, Screen},
     view::{self, Hit, Look},
     windows::{Progress, Windows},
 };
@@ -425,7 +424,7 @@ pub async fn run<S: Source, W: Watched>(
     let mut stop = pin!(stop);
     let mut suspended = signal(SignalKind::from_raw(libc::SIGTSTP))?;
     let mut screen = Screen::new(look)?;
-    let mut events = EventStream::new();
+    let mut events = terminal::events()?;
     let mut refreshes = refreshes(app.interval);
     app.refresh().await;
     let (mut had_events, mut is_new) = (false, true);
@@ -437,7 +436,7 @@ pub async fn run<S: Source, W: Watched>(
             biased;
             () = &mut stop => break,
             _ = suspended.recv() => Some(Effect::Suspend),
-            event = events.next() => match event {
+            event = events.recv() => match event {
                 Some(Ok(event)) => app.on(&event, &screen),
                 // The terminal is gone.
                 Some(Err(_)) | None => break,

@@ -339,7 +339,7 @@ impl Model {
     /// Takes in the culprits that a look at the machine has named: the drops of a group that had no culprit are now theirs.
     pub fn learn(&mut self, named: Vec<Named>, at: Duration) {
         let resolved = self.causes.learn(named, at);
-        let mut groups: HashMap<CauseId, (Vec<(CauseId, u64)>, bool, Sharer)> = resolved
+        let mut groups: HashMap<CauseId, _> = resolved
             .into_iter()
             .map(|(group, parts, exact)| {
                 let sharer = Sharer::new(parts.iter().map(|(_, weight)| *weight));

@@ -3,24 +3,31 @@
 use std::{
     io::{self, Stdout, Write as _, stdout},
     panic,
-    sync::Once,
+    sync::{
+        Once,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
 use crossterm::{
     clipboard::CopyToClipboard,
-    event::{DisableMouseCapture, EnableMouseCapture},
+    event::{self, DisableMouseCapture, EnableMouseCapture, Event},
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 use nix::sys::signal::{Signal, raise};
 use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{
     state::{Extent, State},
     view::{self, Look},
 };
 use crate::messages::hold_log;
+
+/// The terminal is taken over.
+static IS_OURS: AtomicBool = AtomicBool::new(false);
 
 /// The screen, while it is ours. Dropping gives it back.
 #[derive(Debug)]
@@ -58,7 +65,8 @@ impl Screen {
 
     /// Forgets what is on the screen, so that all of it is drawn anew.
     pub fn redraw(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // `clear` would ask the terminal where its cursor is, and whoever waits for events would get the answer.
+        self.terminal.resize(self.area())
     }
 
     /// Hands text to the terminal's clipboard, which works over ssh where the terminal allows it.
@@ -81,15 +89,36 @@ impl Drop for Screen {
     }
 }
 
+/// What the terminal tells. On a thread of its own: crossterm reads on and on once the terminal has hung up, and waits in the
+/// middle of a sequence that is not complete; nothing else is to wait with it.
+pub fn events() -> io::Result<UnboundedReceiver<io::Result<Event>>> {
+    let (sender, receiver) = unbounded_channel();
+    let read = move || {
+        loop {
+            let event = event::read();
+            let is_over = event.is_err();
+            if sender.send(event).is_err() || is_over {
+                break;
+            }
+        }
+    };
+    thread::Builder::new().name("terminal".to_owned()).spawn(read)?;
+    Ok(receiver)
+}
+
 fn take_over() -> io::Result<()> {
     hold_log(true);
-    enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, EnableMouseCapture, crossterm::cursor::Hide)
+    IS_OURS.store(true, Ordering::SeqCst);
+    enable_raw_mode()
+        .and_then(|()| execute!(stdout(), EnterAlternateScreen, EnableMouseCapture, crossterm::cursor::Hide))
         .inspect_err(|_| give_back())
 }
 
-/// Nothing helps if it fails, and doing it twice does no harm.
+/// Nothing helps if it fails. Not twice: who leaves a screen moves the cursor, then over the message of a panic.
 fn give_back() {
+    if !IS_OURS.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let _ = execute!(stdout(), DisableMouseCapture, LeaveAlternateScreen, crossterm::cursor::Show);
     let _ = disable_raw_mode();
     let _ = stdout().flush();
