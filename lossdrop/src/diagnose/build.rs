@@ -149,12 +149,15 @@ pub struct Named {
     pub sample: Option<Sample>,
 }
 
+/// Drops with their suspect, and its part of each group.
+type Suspected<'a> = (Group, Suspect<'a>, Vec<(GroupKey, u64)>);
+
 /// The culprits of a part of a run: between two surveys.
 pub fn named(namespaces: Namespaces, before: Survey, after: Survey, mut collected: Collected) -> Vec<Named> {
     collected.find_late_owners();
     let context = context(Places::new(namespaces), before, after, &collected.groups);
     let mut named: Vec<Named> = Vec::new();
-    let mut suspected: Vec<(Group, Suspect<'_>, Vec<(GroupKey, u64)>)> = Vec::new();
+    let mut suspected: Vec<Suspected<'_>> = Vec::new();
     for mut group in collected.groups {
         suspects::recount(&mut group, &context);
         let key = group.key.clone();

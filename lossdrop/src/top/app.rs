@@ -488,3 +488,6 @@ async fn gather(source: &mut impl Source, had_events: bool) {
         source.wait(false).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

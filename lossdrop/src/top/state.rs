@@ -265,11 +265,11 @@ impl State {
             }
             Mode::GroupMenu { chosen } if action == Action::Open => {
                 let group = GroupBy::ALL.get(*chosen).copied()?;
-                self.group(group)
+                Some(self.group(group))
             }
             Mode::SortMenu { chosen } if action == Action::Open => {
                 let sort = SortBy::ALL.get(*chosen).copied()?;
-                self.sort(sort)
+                Some(self.sort(sort))
             }
             Mode::Table => self.act_on_table(action, model),
             _ => self.act_on_page(action),
@@ -308,8 +308,8 @@ impl State {
             Action::Help => self.mode = Mode::Help { scroll: 0 },
             Action::GroupMenu => self.mode = Mode::GroupMenu { chosen: place(GroupBy::ALL, self.lens.group) },
             Action::SortMenu => self.mode = Mode::SortMenu { chosen: place(SortBy::ALL, self.lens.sort) },
-            Action::Group(group) => return self.group(group),
-            Action::Sort(sort) => return self.sort(sort),
+            Action::Group(group) => return Some(self.group(group)),
+            Action::Sort(sort) => return Some(self.sort(sort)),
             Action::Reverse => {
                 self.lens.reversed = !self.lens.reversed;
                 self.order.clear();
@@ -342,24 +342,24 @@ impl State {
         None
     }
 
-    fn group(&mut self, group: GroupBy) -> Option<Effect> {
+    fn group(&mut self, group: GroupBy) -> Effect {
         self.mode = Mode::Table;
         if self.lens.group != group {
             self.lens.group = group;
             (self.selected, self.offset) = (None, 0);
             self.order.clear();
         }
-        Some(Effect::Refresh)
+        Effect::Refresh
     }
 
-    fn sort(&mut self, sort: SortBy) -> Option<Effect> {
+    fn sort(&mut self, sort: SortBy) -> Effect {
         if !matches!(self.mode, Mode::Detail { .. } | Mode::Help { .. }) {
             self.mode = Mode::Table;
         }
         self.lens.reversed = self.lens.sort == sort && !self.lens.reversed;
         self.lens.sort = sort;
         self.order.clear();
-        Some(Effect::Refresh)
+        Effect::Refresh
     }
 
     fn copy(&mut self) -> Option<Effect> {

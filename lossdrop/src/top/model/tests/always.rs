@@ -82,7 +82,9 @@ fn check(model: &Model, counters: &Counters) -> Result<(), TestCaseError> {
             if row.name.contains("--keys") {
                 continue;
             }
-            prop_assert_eq!(detail.causes.iter().map(|cause| cause.total).sum::<u64>(), row.total);
+            let of_causes: u64 = detail.causes.iter().map(|cause| cause.total).sum();
+            // No more are told than these.
+            prop_assert!(of_causes == row.total || (detail.causes.len() == 8 && of_causes < row.total));
             let causes = |detail: &crate::top::detail::Detail| {
                 detail.causes.iter().map(|cause| (cause.cause.clone(), cause.total)).collect::<Vec<_>>()
             };

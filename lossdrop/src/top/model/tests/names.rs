@@ -21,8 +21,7 @@ fn rows_are_called_by_what_their_drops_have_in_common() {
     refresh(&mut model, &[(event.key, 1)]);
     model.name_netns([(WEB, "web")].into_iter());
     for (group, name) in [
-        (GroupBy::Cause, "socket closed port"),
-        (GroupBy::Reason, "0"),
+        (GroupBy::Cause, "socket closed-port -"),
         (GroupBy::Location, "nf_hook_slow"),
         (GroupBy::Device, "veth0"),
         (GroupBy::Namespace, "web"),
