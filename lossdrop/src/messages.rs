@@ -17,7 +17,26 @@ struct Held {
     seen: usize,
 }
 
-static HELD: Mutex<Held> = Mutex::new(Held { on: false, lines: Vec::new(), seen: 0 });
+impl Held {
+    const fn new() -> Self {
+        Self { on: false, lines: Vec::new(), seen: 0 }
+    }
+
+    fn keep(&mut self, text: &str) {
+        self.lines.extend(text.lines().filter(|line| !line.is_empty()).map(str::to_owned));
+        let too_many = self.lines.len().saturating_sub(KEPT);
+        self.lines.drain(..too_many);
+        self.seen = self.seen.saturating_sub(too_many);
+    }
+
+    fn last(&mut self) -> Option<String> {
+        let is_new = self.seen < self.lines.len();
+        self.seen = self.lines.len();
+        self.lines.last().filter(|_| is_new).cloned()
+    }
+}
+
+static HELD: Mutex<Held> = Mutex::new(Held::new());
 
 /// Writes to standard error, or keeps what is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,11 +48,7 @@ impl Write for Messages {
         if !held.on {
             return stderr().write(bytes);
         }
-        let text = String::from_utf8_lossy(bytes);
-        held.lines.extend(text.lines().filter(|line| !line.is_empty()).map(str::to_owned));
-        let too_many = held.lines.len().saturating_sub(KEPT);
-        held.lines.drain(..too_many);
-        held.seen = held.seen.saturating_sub(too_many);
+        held.keep(&String::from_utf8_lossy(bytes));
         Ok(bytes.len())
     }
 
@@ -57,10 +72,7 @@ pub fn hold_log(on: bool) {
 
 /// The last line that was kept and not asked for yet.
 pub fn last_held() -> Option<String> {
-    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_new = held.seen < held.lines.len();
-    held.seen = held.lines.len();
-    held.lines.last().filter(|_| is_new).cloned()
+    HELD.lock().unwrap_or_else(PoisonError::into_inner).last()
 }
 
 #[cfg(test)]
@@ -68,20 +80,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_kept_while_they_are_held_and_each_is_told_once() {
-        hold_log(true);
-        writeln!(Messages, "one").expect("kept");
-        writeln!(Messages, "two\nthree").expect("kept");
-        assert_eq!(last_held().as_deref(), Some("three"));
-        assert_eq!(last_held(), None);
+    fn the_last_line_that_is_kept_is_told_once() {
+        let mut held = Held::new();
+        held.keep("one\n");
+        held.keep("two\nthree\n");
+        assert_eq!(held.last().as_deref(), Some("three"));
+        assert_eq!(held.last(), None);
         for number in 0..KEPT * 2 {
-            writeln!(Messages, "{number}").expect("kept");
+            held.keep(&number.to_string());
         }
-        assert_eq!(HELD.lock().expect("nobody panicked").lines.len(), KEPT);
-        assert_eq!(last_held(), Some((KEPT * 2 - 1).to_string()));
-        // What is left is not for the terminal of whoever runs the tests.
-        HELD.lock().expect("nobody panicked").lines.clear();
-        hold_log(false);
-        assert_eq!(last_held(), None);
+        assert_eq!(held.lines.len(), KEPT);
+        assert_eq!(held.last(), Some((KEPT * 2 - 1).to_string()));
+        held.keep("");
+        assert_eq!(held.last(), None);
     }
 }

@@ -262,3 +262,5 @@ fn hints_name_what_resembles_the_typed_word_best_first() {
     let many = ["eth1", "eth2", "eth3", "eth4", "eth5"];
     assert_eq!(near("eth0", &many).matches(" or ").count(), 3, "at most four");
 }
+
+mod line;

@@ -521,3 +521,6 @@ async fn gather(source: &mut impl Source, had_events: bool) {
         source.wait(false).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

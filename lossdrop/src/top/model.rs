@@ -10,6 +10,7 @@ mod history;
 mod names;
 mod sharer;
 mod table;
+mod told;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,10 +19,12 @@ use std::{
 
 use lossdrop_common::DropKey;
 
+use causes::Resolved;
 pub use causes::{Cause, CauseId, Causes};
 use history::History;
 use names::Names;
 pub use sharer::Sharer;
+use told::Told;
 
 use crate::{
     accounting::Counters,
@@ -89,60 +92,6 @@ struct Unit {
 struct Recent {
     unit: UnitKey,
     sample: Sample,
-}
-
-/// What the details of a key have told.
-#[derive(Clone, Debug, Default)]
-struct Told {
-    /// Drops told in detail that are not shared out yet.
-    fresh: HashMap<UnitKey, u64>,
-    /// The last that were, for refreshes without.
-    last: Vec<(UnitKey, u64)>,
-    /// Drops that were shared out by the details of others.
-    guessed: u64,
-    /// The cause of all, while there is only one.
-    cause: Option<CauseId>,
-    is_mixed: bool,
-}
-
-impl Told {
-    /// Takes the details of so many drops; `None` without any. Those of drops that the kernel's counters did not have yet
-    /// when they were read wait for the next refresh.
-    fn take(&mut self, new: u64) -> Option<Vec<(UnitKey, u64)>> {
-        let mut fresh: Vec<(UnitKey, u64)> = self.fresh.drain().collect();
-        // In an order that does not depend on chance.
-        fresh.sort_by_key(|(unit, count)| {
-            (std::cmp::Reverse(*count), unit.cause, unit.flow, unit.port, unit.owner)
-        });
-        let told: u64 = fresh.iter().map(|(_, count)| count).sum();
-        let early = told.saturating_sub(new);
-        // Details that were late are those of drops that others have stood for.
-        let late = early.min(self.guessed);
-        self.guessed -= late;
-        if early > 0 {
-            let parts = Sharer::new(fresh.iter().map(|(_, count)| *count)).share(new);
-            let rest =
-                fresh.iter().zip(&parts).map(|((unit, count), part)| (*unit, count.saturating_sub(*part)));
-            let rest: Vec<(UnitKey, u64)> = rest.collect();
-            let keep = Sharer::new(rest.iter().map(|(_, count)| *count)).share(early - late);
-            self.fresh =
-                rest.iter().map(|(unit, _)| *unit).zip(keep).filter(|(_, count)| *count > 0).collect();
-            for ((_, count), part) in fresh.iter_mut().zip(parts) {
-                *count = part;
-            }
-            fresh.retain(|(_, count)| *count > 0);
-        }
-        Some(fresh).filter(|fresh| !fresh.is_empty())
-    }
-
-    /// Whether these have other causes than those before.
-    fn mixes(&mut self, fresh: &[(UnitKey, u64)]) -> bool {
-        let was_mixed = self.is_mixed;
-        for (unit, _) in fresh {
-            self.is_mixed |= *self.cause.get_or_insert(unit.cause) != unit.cause;
-        }
-        self.is_mixed && !was_mixed
-    }
 }
 
 /// The drops since the counting began.
@@ -339,18 +288,18 @@ impl Model {
     /// Takes in the culprits that a look at the machine has named: the drops of a group that had no culprit are now theirs.
     pub fn learn(&mut self, named: Vec<Named>, at: Duration) {
         let resolved = self.causes.learn(named, at);
-        let mut groups: HashMap<CauseId, _> = resolved
+        let mut groups: HashMap<CauseId, (Resolved, Sharer)> = resolved
             .into_iter()
-            .map(|(group, parts, exact)| {
-                let sharer = Sharer::new(parts.iter().map(|(_, weight)| *weight));
-                (group, (parts, exact, sharer))
+            .map(|resolved| {
+                let sharer = Sharer::new(resolved.1.iter().map(|(_, weight)| *weight));
+                (resolved.0, (resolved, sharer))
             })
             .collect();
         let mut moved = HashMap::new();
         // Those that are added meanwhile are the culprits'.
         for index in 0..self.units.len() {
             let Unit { key, total, exact: was_exact } = self.units[index];
-            let Some((parts, exact, sharer)) = groups.get_mut(&key.cause).filter(|_| total > 0) else {
+            let Some(((_, parts, exact), sharer)) = groups.get_mut(&key.cause).filter(|_| total > 0) else {
                 continue;
             };
             let to: Vec<(u32, u64)> = parts

@@ -79,7 +79,7 @@ struct Identity {
 }
 
 /// A group, whose its drops are, and whether that is exact.
-type Resolved = (CauseId, Vec<(CauseId, u64)>, bool);
+pub(super) type Resolved = (CauseId, Vec<(CauseId, u64)>, bool);
 
 /// All of them.
 #[derive(Clone, Debug, Default)]

@@ -22,7 +22,6 @@ fn rows_are_called_by_what_their_drops_have_in_common() {
     model.name_netns([(WEB, "web")].into_iter());
     for (group, name) in [
         (GroupBy::Cause, "socket closed-port -"),
-        (GroupBy::Reason, "REASON_0"),
         (GroupBy::Location, "nf_hook_slow"),
         (GroupBy::Device, "veth0"),
         (GroupBy::Namespace, "web"),
