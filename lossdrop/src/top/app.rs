@@ -447,6 +447,10 @@ pub async fn run<S: Source, W: Watched>(
             }
             _ = refreshes.tick() => {
                 app.refresh().await;
+                // Rows may have changed places.
+                if app.state.chosen && matches!(app.state.mode, Mode::Table) {
+                    app.state.scroll_to_selection(screen.extent(&app.state).page);
+                }
                 None
             }
             () = gather(&mut app.source, had_events) => {

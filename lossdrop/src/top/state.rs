@@ -101,6 +101,8 @@ pub struct State {
     /// The screen is held still.
     pub paused: bool,
     pub selected: Option<RowKey>,
+    /// The user has selected it: else it is the first row, whichever that is.
+    pub chosen: bool,
     /// Rows above the first one on the screen.
     pub offset: usize,
     pub mode: Mode,
@@ -156,6 +158,7 @@ impl State {
             lens,
             paused: false,
             selected: None,
+            chosen: false,
             offset: 0,
             mode: Mode::Table,
             message: None,
@@ -182,7 +185,7 @@ impl State {
         header.unselected = table.unselected;
         header.details_lost = model.details_lost();
         header.books = model.books(&table);
-        let index = self.selected_index();
+        let index = self.selected_index().filter(|_| self.chosen);
         self.table = table;
         self.keep_selection(model, index);
         self.reopen(model);
@@ -200,6 +203,7 @@ impl State {
 
     /// The selection stays with its row, else with what became of it, else in its place.
     fn keep_selection(&mut self, model: &Model, index: Option<usize>) {
+        self.selected = self.selected.filter(|_| self.chosen);
         let follow = self.selected.and_then(|key| model.follow(key));
         let has = |key: RowKey| self.table.rows.iter().any(|row| row.key == key);
         let in_place = || {
@@ -227,6 +231,7 @@ impl State {
         if let Some(row) = self.selected_row() {
             let detail = Box::new(model.detail(row, &self.lens, self.header.up));
             self.mode = Mode::Detail { detail, scroll: 0 };
+            self.chosen = true;
         }
     }
 
@@ -237,7 +242,7 @@ impl State {
             Mode::Prompt(prompt) => prompt.opened = None,
             Mode::Table | Mode::Help { .. } | Mode::GroupMenu { .. } | Mode::SortMenu { .. } => {}
         }
-        (self.paused, self.selected, self.offset) = (false, None, 0);
+        (self.paused, self.selected, self.chosen, self.offset) = (false, None, false, 0);
         self.order.clear();
     }
 
@@ -346,7 +351,7 @@ impl State {
         self.mode = Mode::Table;
         if self.lens.group != group {
             self.lens.group = group;
-            (self.selected, self.offset) = (None, 0);
+            (self.selected, self.chosen, self.offset) = (None, false, 0);
             self.order.clear();
         }
         Effect::Refresh
@@ -383,7 +388,7 @@ impl State {
 
     pub fn select(&mut self, index: usize, page: usize) {
         let Some(row) = self.table.rows.get(index) else { return };
-        self.selected = Some(row.key);
+        (self.selected, self.chosen) = (Some(row.key), true);
         self.scroll_to_selection(page);
     }
 

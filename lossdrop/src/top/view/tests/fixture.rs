@@ -170,6 +170,7 @@ pub(crate) fn state() -> State {
         mode: Mode::Table,
         message: None,
         order: Vec::new(),
+        chosen: true,
     }
 }
 
