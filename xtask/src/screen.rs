@@ -42,7 +42,7 @@ pub(crate) fn run(out: &Path) -> Result<()> {
     terminal.wait_for_text("sort severity")?;
     fire(&mut *lab)?;
     terminal.wait_for("both culprits, while packets are dropped", |screen| {
-        ["INPUT rule 1", "eth0 MTU 100"].iter().all(|culprit| says(screen, culprit))
+        ["INPUT rule 1", "eth0 (MTU 100)"].iter().all(|culprit| says(screen, culprit))
             && !says(screen, "drops 0/s")
     })?;
     write(&out.join("top.svg"), &terminal)?;
