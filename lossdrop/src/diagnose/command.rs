@@ -116,11 +116,7 @@ async fn diagnose(args: &DiagnoseArgs, facts: &KernelFacts, options: &Options) -
 
 /// A survey on a thread of its own; `known`: namespaces that were there earlier.
 async fn look(wanted: BTreeSet<u32>, known: Namespaces) -> Result<(Namespaces, Survey)> {
-    let look = move || {
-        let namespaces = Namespaces::scan().or(known);
-        let survey = survey::take(&namespaces, &wanted);
-        (namespaces, survey)
-    };
+    let look = move || survey::look(&wanted, known);
     spawn_blocking(look).await.context("the look at the machine failed")
 }
 

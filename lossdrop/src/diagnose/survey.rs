@@ -40,8 +40,15 @@ pub struct Survey {
     pub notes: BTreeSet<String>,
 }
 
+/// The namespaces that there are, with those that were `known` and may be gone by now, and a look at the machine.
+pub fn look(wanted: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) {
+    let namespaces = Namespaces::scan().or(known);
+    let survey = take(&namespaces, wanted);
+    (namespaces, survey)
+}
+
 /// Looks at the machine; `wanted`: the namespaces that are watched, all if it is empty.
-pub fn take(namespaces: &Namespaces, wanted: &BTreeSet<u32>) -> Survey {
+fn take(namespaces: &Namespaces, wanted: &BTreeSet<u32>) -> Survey {
     let deadline = Instant::now() + LIMIT;
     // Counters of all: a veth's other end may be in any of them.
     let machine = Machine::take(namespaces, &BTreeSet::new(), deadline);

@@ -58,7 +58,7 @@ pub fn run(args: &TopArgs, btf: Option<&Path>, debug: bool) -> Result<()> {
             let _ = writeln!(stderr(), "lossdrop: watching Linux {}; filter: {}", facts.release, args.filter);
         }
         let state = State::new(lens(args), header(args, &facts));
-        let windows = Windows::new(look_at_machine, started.netns.clone(), Namespaces::default());
+        let windows = Windows::new(survey::look, started.netns.clone(), Namespaces::default());
         let witness = Witness::new(describer, layout);
         let mut app = App::new(started, starter, witness, windows, state, args.interval.0);
         if batch {
@@ -124,16 +124,6 @@ fn starter(args: &TopArgs, facts: &Rc<KernelFacts>, debug: bool) -> Starter<Ring
         };
         start().map_err(|error| error.to_string())
     })
-}
-
-fn look_at_machine(
-    wanted: &std::collections::BTreeSet<u32>,
-    known: Namespaces,
-) -> (Namespaces, survey::Survey) {
-    // One that is gone by now is still to be named.
-    let namespaces = Namespaces::scan().or(known);
-    let survey = survey::take(&namespaces, wanted);
-    (namespaces, survey)
 }
 
 fn lens(args: &TopArgs) -> Lens {
