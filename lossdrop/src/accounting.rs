@@ -50,6 +50,16 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Drops that were counted under a key.
+    pub fn counted(&self) -> u64 {
+        self.rows.values().map(|row| row.count).sum()
+    }
+
+    /// Of these: details that the ring buffer had no room for.
+    pub fn details_lost(&self) -> u64 {
+        self.rows.values().map(|row| row.lost).sum()
+    }
+
     /// What was counted after `then`.
     #[must_use]
     pub fn since(&self, then: &Self) -> Self {

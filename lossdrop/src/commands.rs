@@ -16,9 +16,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     accounting::Counters,
     check, cli,
-    cli::{Cli, Command, TraceArgs},
+    cli::{Cli, Command, TraceArgs, Tuning},
     describe::Describer,
     diagnose, explain,
+    filter::KernelFilter,
     kernel::{Kernel, KernelFacts, Options},
     messages::Messages,
     namespaces::Namespaces,
@@ -153,6 +154,24 @@ pub(crate) fn trace_options(args: &TraceArgs, facts: &KernelFacts, debug: bool) 
         ring_bytes: args.tuning.buffer.0,
         debug,
     })
+}
+
+/// How the kernel side is to work where culprits are looked for; `rate`: details a second of each kind of drop and CPU.
+pub(crate) fn options_for_culprits(tuning: &Tuning, filter: KernelFilter, rate: u32, debug: bool) -> Options {
+    /// What rules look at lies in front; the inner headers of tunnels and ICMP errors are behind.
+    const SNAPLEN: u32 = 128;
+    Options {
+        attach: tuning.attach.map(Into::into),
+        filter,
+        rate: Some(rate),
+        snaplen: SNAPLEN,
+        stack: true,
+        facts: true,
+        probes: !tuning.no_probes,
+        keys: tuning.keys.0,
+        ring_bytes: tuning.buffer.0,
+        debug,
+    }
 }
 
 async fn trace_with<O: crate::output::Output>(

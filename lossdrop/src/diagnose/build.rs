@@ -378,7 +378,7 @@ fn books(
 ) -> Books {
     let shown = findings.iter().filter(|finding| finding.traced).map(|finding| finding.count).sum();
     let noise: u64 = benign.values().map(|(_, count)| count).sum();
-    let counted: u64 = counters.rows.values().map(|row| row.count).sum();
+    let counted = counters.counted();
     Books {
         seen: counters.seen,
         shown,
@@ -391,7 +391,7 @@ fn books(
 
 fn remarks(counters: &Counters) -> BTreeSet<String> {
     let mut remarks = BTreeSet::new();
-    let details: u64 = counters.rows.values().map(|row| row.lost).sum();
+    let details = counters.details_lost();
     if details > 0 {
         remarks.insert(format!(
             "details that found no room in the ring buffer (--buffer makes it larger): {details}; all drops are counted, and those are told \

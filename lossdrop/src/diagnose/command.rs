@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     cli::DiagnoseArgs,
-    commands::{Live, asked_to_stop, describer, kernel_facts, runtime, wants_color},
+    commands::{Live, asked_to_stop, describer, kernel_facts, options_for_culprits, runtime, wants_color},
     kernel::{Kernel, KernelFacts, Options},
     namespaces::Namespaces,
     output::diagnosis::Paper,
@@ -31,23 +31,11 @@ use crate::{
 const FOUND: u8 = 3;
 /// Details a second of each kind of drop and CPU: enough for a culprit, and a storm costs no more for it.
 const RATE: u32 = 1000;
-/// What rules look at lies in front; the inner headers of tunnels and ICMP errors are behind.
-const SNAPLEN: u32 = 128;
 
 pub fn run(args: &DiagnoseArgs, btf: Option<&Path>, debug: bool) -> Result<ExitCode> {
     let facts = kernel_facts(btf)?;
-    let options = Options {
-        attach: args.tuning.attach.map(Into::into),
-        filter: args.filter.resolve(&facts.reasons, Namespaces::scan)?,
-        rate: Some(RATE),
-        snaplen: SNAPLEN,
-        stack: true,
-        facts: true,
-        probes: !args.tuning.no_probes,
-        keys: args.tuning.keys.0,
-        ring_bytes: args.tuning.buffer.0,
-        debug,
-    };
+    let filter = args.filter.resolve(&facts.reasons, Namespaces::scan)?;
+    let options = options_for_culprits(&args.tuning, filter, RATE, debug);
     let runtime = runtime()?;
     let diagnosis = runtime.block_on(diagnose(args, &facts, &options));
     // A look-up that is still under way must not keep us.

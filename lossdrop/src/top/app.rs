@@ -240,10 +240,8 @@ impl<S: Source, W: Watched> App<S, W> {
         // Drops go on while the counters are read: the rows, read last, have some that the sum has not, and in the end
         // those would be missing.
         let base = &mut self.base;
-        let details: u64 = base.rows.values().map(|row| row.lost).sum();
-        let counted: u64 = base.rows.values().map(|row| row.count).sum();
-        let unkeyed = base.lost.saturating_sub(details + base.other.lost);
-        base.seen = base.seen.max(counted + base.other.count + base.filtered + unkeyed);
+        let unkeyed = base.lost.saturating_sub(base.details_lost() + base.other.lost);
+        base.seen = base.seen.max(base.counted() + base.other.count + base.filtered + unkeyed);
         self.counters = Counters::default();
         // What waits to be read are details of drops that are not counted any more.
         for _ in 0..BATCHES {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     cli::{ThemeArg, TopArgs},
-    commands::{Live, asked_to_stop, describer, kernel_facts, own_stdout, runtime},
+    commands::{Live, asked_to_stop, describer, kernel_facts, options_for_culprits, own_stdout, runtime},
     diagnose::{collect::Witness, finding::Books, survey},
     filter::FilterArgs,
     kernel::{Kernel, KernelFacts, Options, ring::Ring},
@@ -31,8 +31,6 @@ use crate::{
 
 /// Details a second of each kind of drop and CPU: enough for flows and culprits, and a storm costs no more for it.
 const RATE: u32 = 50;
-/// What rules look at lies in front; the inner headers of tunnels and ICMP errors are behind.
-const SNAPLEN: u32 = 128;
 /// Columns of a frame of text where there is no terminal.
 const WIDTH: usize = 160;
 
@@ -98,18 +96,8 @@ fn options(
     filter: &FilterArgs,
     debug: bool,
 ) -> crate::error::Result<Options> {
-    Ok(Options {
-        attach: args.tuning.attach.map(Into::into),
-        filter: filter.resolve(&facts.reasons, Namespaces::scan)?,
-        rate: Some(RATE),
-        snaplen: SNAPLEN,
-        stack: true,
-        facts: true,
-        probes: !args.tuning.no_probes,
-        keys: args.tuning.keys.0,
-        ring_bytes: args.tuning.buffer.0,
-        debug,
-    })
+    let filter = filter.resolve(&facts.reasons, Namespaces::scan)?;
+    Ok(options_for_culprits(&args.tuning, filter, RATE, debug))
 }
 
 fn starter(args: &TopArgs, facts: &Rc<KernelFacts>, debug: bool) -> Starter<Ring, Live> {

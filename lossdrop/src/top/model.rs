@@ -263,8 +263,7 @@ impl Model {
     }
 
     fn balance(&mut self, counters: &Counters) {
-        let counted: u64 = counters.rows.values().map(|row| row.count).sum();
-        let details: u64 = counters.rows.values().map(|row| row.lost).sum();
+        let (counted, details) = (counters.counted(), counters.details_lost());
         // While drops go on, the kernel's sum is some drops ahead of the rows that were read before it: what a frame
         // accounts for is what its rows hold, and what the kernel itself says that it lost.
         let lost = counters.lost.saturating_sub(details + counters.other.lost);
@@ -378,10 +377,6 @@ impl Model {
     /// Where every drop went, as a table has it.
     pub fn books(&self, table: &Table) -> Books {
         Books { shown: table.shown, suppressed: table.benign + table.unselected, ..self.books }
-    }
-
-    pub fn causes(&self) -> &Causes {
-        &self.causes
     }
 
     pub fn details_lost(&self) -> u64 {

@@ -153,8 +153,7 @@ impl Windows {
             return false;
         }
         let can_afford = |duty: u32, credit| self.spent + self.took <= credit + self.began.elapsed() / duty;
-        let has_drops = counters.rows.values().map(|row| row.count).sum::<u64>()
-            > self.counted.rows.values().map(|row| row.count).sum::<u64>();
+        let has_drops = counters.counted() > self.counted.counted();
         if self.before.is_none() {
             // The first has failed.
             return self.asked || can_afford(DUTY_UNNAMED, CREDIT);
