@@ -16,6 +16,8 @@ impl FilterKinds {
     pub const HOST: Self = Self(1 << 7);
     pub const SRC: Self = Self(1 << 8);
     pub const DST: Self = Self(1 << 9);
+    pub const MARK: Self = Self(1 << 10);
+    pub const LEN: Self = Self(1 << 11);
 
     #[inline(always)]
     pub const fn has(self, kind: Self) -> bool {
@@ -29,7 +31,7 @@ impl FilterKinds {
 }
 
 /// 64 consecutive ports: which of them each kind of port filter names. Word `port / 64`, bit `port % 64`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct PortWord {
     pub any: u64,
@@ -86,3 +88,22 @@ impl HostBits {
     pub const SOURCE: u32 = 1 << 1;
     pub const DESTINATION: u32 = 1 << 2;
 }
+
+/// A value of the filter by mark: packets whose mark has `value` under `mask`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct MarkMatch {
+    pub value: u32,
+    pub mask: u32,
+}
+
+/// A value of the filter by length: packets of `first` to `last` bytes, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct LenRange {
+    pub first: u32,
+    pub last: u32,
+}
+
+/// How many values the filters by mark and by length take, each.
+pub const FILTER_VALUES: u32 = 32;

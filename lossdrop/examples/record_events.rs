@@ -15,10 +15,11 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use lossdrop::{
+    capture::{AT_ONCE, Batch, Capture, Next, live::Start},
+    drops::decode::decode,
     filter::FilterArgs,
-    kernel::{Kernel, KernelFacts, Options},
-    namespaces::Namespaces,
-    source::{Batch, Source as _},
+    identity::Namespaces,
+    kernel::Options,
 };
 use nix::sched::{CloneFlags, unshare};
 
@@ -54,34 +55,39 @@ fn provoke() -> anyhow::Result<()> {
 }
 
 async fn record() -> anyhow::Result<()> {
-    let facts = KernelFacts::gather(None)?;
+    let start = Start::new(None, false)?;
     let filter = FilterArgs { netns: vec!["/proc/self/ns/net".to_owned()], ..FilterArgs::default() };
-    let filter = filter.resolve(&facts.reasons, Namespaces::scan)?;
-    let options = Options { filter, rate: None, snaplen: 128, stack: true, ..Options::default() };
-    let layout = facts.layout(&options);
-    let (_kernel, mut ring) = Kernel::start(&facts, &options)?;
+    let filter = filter.resolve(&start.info, Namespaces::scan)?;
+    let options = Options { filter, rate: None, facts: false, probes: false, ..Options::default() };
+    let mut capture = Capture::Live(start.capture(options)?.into());
     provoke()?;
+    let folder = Path::new(DIRECTORY);
     let mut batch = Batch::default();
     let (mut recorded, mut reasons, mut addresses) = (0, BTreeSet::new(), BTreeSet::new());
     while recorded < DROPS {
-        let had_events = ring.read(&mut batch);
-        for bytes in batch.iter().take(DROPS - recorded) {
-            let event = layout.decode(bytes)?;
-            fs::write(Path::new(DIRECTORY).join(format!("{recorded}.event")), bytes)?;
-            recorded += 1;
-            reasons.insert(event.event.key.reason);
-            addresses.insert(event.event.key.location);
-            addresses.extend(event.stack());
+        if capture.next(&mut batch, AT_ONCE).await != Next::Drops {
+            continue;
         }
-        ring.wait(had_events).await;
+        for bytes in batch.iter().take(DROPS - recorded) {
+            let decoded = decode(batch.layout, bytes)?;
+            fs::write(folder.join(format!("{recorded}.event")), bytes)?;
+            recorded += 1;
+            reasons.insert(decoded.event.key.reason);
+            addresses.insert(decoded.event.key.location);
+            addresses.extend(decoded.stack.iter());
+        }
     }
+    let layout = batch.layout;
+    let facts = u8::from(layout.facts);
+    fs::write(folder.join("layout"), format!("{facts} {} {}\n", layout.stack_bytes, layout.snaplen))?;
+    fs::write(folder.join("clock"), format!("{}\n", batch.clock.unix_ns(0)))?;
     let mut names = String::new();
     for number in reasons {
-        writeln!(names, "{number} {}", facts.reasons.name(number))?;
+        writeln!(names, "{number} {}", start.info.reasons.name(number))?;
     }
-    fs::write(Path::new(DIRECTORY).join("reasons"), names)?;
+    fs::write(folder.join("reasons"), names)?;
     let functions = functions(&fs::read_to_string("/proc/kallsyms")?, &addresses);
-    fs::write(Path::new(DIRECTORY).join("kallsyms"), functions)?;
+    fs::write(folder.join("kallsyms"), functions)?;
     Ok(())
 }
 

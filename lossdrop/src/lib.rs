@@ -1,36 +1,21 @@
-//! lossdrop watches `skb:kfree_skb`, where the Linux kernel's dropped packets die, and says of every drop which
-//! packet it was, where, why, and whose. `docs/architecture.md` shows the data's way from the kernel to the screen.
+//! lossdrop watches `skb:kfree_skb`, where the Linux kernel's dropped packets die. A capture hands them on, an observer makes
+//! drops of them, and sinks take those: `docs/architecture.md` shows the way.
 
-pub mod accounting;
-pub mod check;
+pub mod capture;
 pub mod cli;
-pub mod commands;
-pub mod decode;
-pub mod describe;
-pub mod diagnose;
+mod commands;
+mod diagnose;
+pub mod drops;
 pub mod error;
-pub mod explain;
 pub mod filter;
-pub mod hook;
-pub mod judge;
+pub mod identity;
 pub mod kernel;
 pub mod knowledge;
+mod live;
 pub mod machine;
-pub mod messages;
-pub mod namespaces;
-pub mod output;
-pub mod owners;
-pub mod reasons;
-pub mod resolve;
-pub mod rules;
-pub mod sanitize;
-pub mod select;
-pub mod source;
-pub mod symbols;
+mod output;
+mod rules;
 #[cfg(test)]
 mod testing;
-pub mod top;
-pub mod trace;
-pub mod verdict;
-
-pub use commands::run;
+mod text;
+mod top;

@@ -9,15 +9,13 @@ use clap::Parser as _;
 use lossdrop::{
     cli::Cli,
     error::{Error, message},
-    run,
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(&cli) {
+    match Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
-            // Nobody needs to read it.
+            // Best effort: stderr may be closed.
             let _ = writeln!(stderr(), "lossdrop: {}", message(&error));
             let usage = error.downcast_ref::<Error>().is_some_and(Error::is_usage);
             ExitCode::from(if usage { 2 } else { 1 })

@@ -8,7 +8,7 @@ use lossdrop::kernel::btf::{KernelBtf, MemberAt};
 use lossdrop::kernel::fields::{Field, Missing, NOTHING, What};
 use lossdrop::kernel::load::Way;
 use lossdrop::kernel::types::Types;
-use lossdrop::kernel::{Kernel, KernelFacts, Options, fact_offsets, offsets};
+use lossdrop::kernel::{Kernel, KernelInfo, Options, fact_offsets, offsets};
 use lossdrop_lab::btf::{Btf, Scratch, elf, hidden};
 use lossdrop_lab::lossdrop::{START_LIMIT, binary};
 use lossdrop_lab::{Container, Lab, Lossdrop, Output, RcvBuf};
@@ -58,7 +58,7 @@ fn without_a_field_its_own_loss_is_told_and_the_program_still_runs() -> Result<(
     let btf = KernelBtf::parse(&running.0).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _guard = runtime.enter();
-    let options = Options { facts: true, keys: 1, ring_bytes: 4096, ..Options::default() };
+    let options = Options { keys: 1, ring_bytes: 4096, ..Options::default() };
     let mut tried = 0;
     for name in names() {
         // A field that other kernels have.
@@ -66,18 +66,18 @@ fn without_a_field_its_own_loss_is_told_and_the_program_still_runs() -> Result<(
         let file = changed.file()?;
         let lost = broken(offsets::FIELDS, name, &btf);
         if lost.iter().any(|missing| missing.field == offsets::REQUIRED) {
-            let error = KernelFacts::gather(Some(file.path())).expect_err(name).to_string();
+            let error = KernelInfo::gather(Some(file.path())).expect_err(name).to_string();
             ensure!(error.contains(offsets::REQUIRED) && error.contains(file.name()), "{error}");
             continue;
         }
-        let facts = KernelFacts::gather(Some(file.path()))?;
-        ensure!(facts.missing == lost, "{name}: {:?} instead of {lost:?}", facts.missing);
+        let info = KernelInfo::gather(Some(file.path()))?;
+        ensure!(info.missing == lost, "{name}: {:?} instead of {lost:?}", info.missing);
         let lost = broken(fact_offsets::FIELDS, name, &btf);
         let counters = name.starts_with("drops");
-        ensure!(counters || facts.missing_facts == lost, "{name}: {:?}, not {lost:?}", facts.missing_facts);
-        ensure!(facts.contradiction.is_none(), "{name}: {:?}", facts.contradiction);
+        ensure!(counters || info.missing_facts == lost, "{name}: {:?}, not {lost:?}", info.missing_facts);
+        ensure!(info.contradiction.is_none(), "{name}: {:?}", info.contradiction);
         for way in Way::ALL.into_iter().filter(|way| !way.probes) {
-            Kernel::start_by(way, &facts, &options).with_context(|| format!("{name}: {}", way.name()))?;
+            Kernel::start_by(way, &info, &options).with_context(|| format!("{name}: {}", way.name()))?;
         }
         tried += 1;
     }

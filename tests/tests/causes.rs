@@ -47,7 +47,7 @@ fn container(tool: &'static str) -> Result<()> {
     let mut syns = BTreeMap::new();
     for drop in by_rule {
         at(drop, web, "eth0")?;
-        ensure!(drop["iface"]["mtu"] == 100 && drop["class"] == "netfilter", "{drop}");
+        ensure!(drop["iface"]["mtu"] == 100 && drop["cause"] == "netfilter", "{drop}");
         ensure!(["nft_do_chain", "nf_hook_slow"].contains(&symbol_of(drop)), "{drop}");
         ensure!(drop["l3"] == "ipv4" && drop["proto"] == "tcp", "{drop}");
         ensure!(drop["src_ip"] == "10.0.0.1" && drop["dst_ip"] == "10.0.0.2" && drop["dst_port"] == 80);
@@ -62,7 +62,7 @@ fn container(tool: &'static str) -> Result<()> {
     for drop in by_mtu {
         // Where it died: at the sender's end, which has the larger MTU.
         at(drop, host, "veth0")?;
-        ensure!(drop["iface"]["mtu"] == 1500 && drop["class"] == "mtu", "{drop}");
+        ensure!(drop["iface"]["mtu"] == 1500 && drop["cause"] == "mtu", "{drop}");
         ensure!(symbol_of(drop).starts_with("__dev_forward_skb"), "{drop}");
         ensure!(
             drop["src_ip"] == "10.0.0.1" && drop["dst_ip"] == "10.0.0.2" && drop["dst_port"] == 80,
@@ -203,11 +203,11 @@ fn a_vlan_without_a_device_is_a_fault_and_a_frame_for_another_host_is_none() -> 
         ensure!(drop["src_port"] == 1000 && drop["proto"] == "udp" && drop["len"] == 44, "{drop}");
         // The kernel has taken the tag out before it gives the frame up.
         ensure!(drop["vlan"].is_null(), "{drop}");
-        let (reason, class) = (drop["reason"].as_str(), drop["class"].as_str());
-        *counts.entry((reason.unwrap_or("-"), class.unwrap_or("-"), drop["benign"] == true)).or_insert(0) +=
+        let (reason, cause) = (drop["reason"].as_str(), drop["cause"].as_str());
+        *counts.entry((reason.unwrap_or("-"), cause.unwrap_or("-"), drop["benign"] == true)).or_insert(0) +=
             1;
     }
-    let count = |reason, class, benign| counts.get(&(reason, class, benign)).copied().unwrap_or(0);
+    let count = |reason, cause, benign| counts.get(&(reason, cause, benign)).copied().unwrap_or(0);
     ensure!(count("OTHERHOST", "device", false) == 3, "{counts:?}");
     ensure!(count("OTHERHOST", "housekeeping", true) == 9, "{counts:?}");
     ensure!(count("NO_SOCKET", "socket", false) == 1, "{counts:?}");

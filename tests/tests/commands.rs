@@ -105,7 +105,7 @@ fn reasons_are_those_of_the_running_kernel() -> Result<()> {
     let mut numbers = Vec::new();
     for reason in reasons {
         numbers.push(reason["number"].as_u64().with_context(|| reason.to_string())?);
-        for field in ["name", "class", "noise", "meaning"] {
+        for field in ["name", "cause", "noise", "meaning"] {
             ensure!(reason[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {reason}");
         }
         ensure!(reason["meaning"] != "newer than this lossdrop: not in its table", "{reason}");
@@ -140,7 +140,7 @@ fn reasons_have_a_row_each() -> Result<()> {
         let fields: Vec<_> = row.split_whitespace().take(4).collect();
         let noise = reason["noise"].as_str().filter(|noise| ["yes", "no"].contains(noise)).unwrap_or("some");
         ensure!(reason["number"] == fields[0].parse::<u64>()?, "{row}");
-        ensure!(reason["name"] == fields[1] && reason["class"] == fields[2] && noise == fields[3], "{row}");
+        ensure!(reason["name"] == fields[1] && reason["cause"] == fields[2] && noise == fields[3], "{row}");
         ensure!(row.contains(reason["meaning"].as_str().unwrap_or("?")), "{row}");
     }
     Ok(())

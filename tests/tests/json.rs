@@ -42,11 +42,11 @@ fn is_severity(value: &Value) -> bool {
 /// The fields of a drop. `stack` comes on request; `packet` goes on request, and where there is none.
 const FIELDS: [(&str, Check); 29] = [
     ("type", |value| value == "drop"),
+    ("v", |value| value == 1),
     ("ts", Value::is_string),
     ("reason", Value::is_string),
     ("location", |value| value.as_str().is_some_and(|text| text.contains("+0x"))),
     ("symbol", Value::is_string),
-    ("class", Value::is_string),
     ("benign", Value::is_boolean),
     ("cause", Value::is_string),
     ("kind", |value| value.as_str().is_some_and(|kind| kind.contains('/'))),
@@ -104,8 +104,9 @@ const FACTS: [(&str, Check); 6] = [
     }),
 ];
 
-const SUMMARY: [(&str, Check); 11] = [
+const SUMMARY: [(&str, Check); 12] = [
     ("type", |value| value == "summary"),
+    ("v", |value| value == 1),
     ("seen", Value::is_u64),
     ("shown", Value::is_u64),
     ("suppressed", Value::is_u64),
@@ -121,8 +122,8 @@ const SUMMARY: [(&str, Check); 11] = [
 const GROUP: [(&str, Check); 7] = [
     ("reason", Value::is_string),
     ("symbol", Value::is_string),
-    ("class", Value::is_string),
     ("benign", Value::is_boolean),
+    ("cause", Value::is_string),
     ("kind", Value::is_string),
     ("severity", is_severity),
     ("count", Value::is_u64),

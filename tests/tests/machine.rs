@@ -10,7 +10,7 @@ use lossdrop::machine::{
     self, Hook, Limit, Machine, Moved, NetState, Query, Route, RouteKind, Scope, attached, delta,
     reverse_path, route, sysctl,
 };
-use lossdrop::namespaces::Namespaces;
+use lossdrop::identity::Namespaces;
 use lossdrop_lab::Netns;
 use lossdrop_lab::traffic::{udp_bind, udp_send};
 use lossdrop_lab::veth::{End, Neighbours, veth};

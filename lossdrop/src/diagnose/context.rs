@@ -8,11 +8,11 @@ use std::{
 
 use super::place::Places;
 use crate::{
+    identity::owners::Owner,
     machine::{
         self, Attached, Filter, Hook, Link, Listener, Machine, Moved, NetState, PortVlan, Query, Route,
         UdpSocket, WgPeer, XfrmPolicy,
     },
-    owners::Owner,
     rules::Ruleset,
 };
 

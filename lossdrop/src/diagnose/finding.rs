@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::knowledge::{Confidence, Kind, Severity};
+use crate::{
+    drops::accounting::Accounting,
+    knowledge::{Confidence, Kind, Severity},
+};
 
 /// Everything that a run found.
 #[derive(Clone, Debug, Serialize)]
@@ -19,7 +22,7 @@ pub struct Diagnosis {
     pub benign: Vec<Benign>,
     /// What could not be looked at, and what follows from it.
     pub notes: Vec<String>,
-    pub accounting: Books,
+    pub accounting: Accounting,
     pub duration_s: f64,
     pub kernel: String,
     pub host: String,
@@ -161,17 +164,6 @@ pub struct Benign {
     #[serde(serialize_with = "displayed")]
     pub kind: &'static Kind,
     pub count: u64,
-}
-
-/// Where every drop went: `seen = shown + suppressed + filtered + lost`. Shown are those that a finding explains,
-/// suppressed those that are benign.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Books {
-    pub seen: u64,
-    pub shown: u64,
-    pub suppressed: u64,
-    pub filtered: u64,
-    pub lost: u64,
 }
 
 fn displayed<T: std::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

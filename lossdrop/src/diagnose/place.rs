@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::namespaces::{Namespaces, inum};
+use crate::identity::namespaces::{Namespaces, inum};
 
 /// The namespaces by name, and which one is our own.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::namespaces::Namespace;
+    use crate::identity::{Identity, Namespace};
 
     fn places() -> Places {
         let known = [
@@ -110,7 +110,7 @@ mod tests {
             (4, "odd", "/run/netns/two words"),
         ];
         let namespaces = known
-            .map(|(inum, name, path)| (inum, Namespace { name: name.to_owned(), path: PathBuf::from(path) }));
+            .map(|(inum, name, path)| (inum, Namespace::new(Identity::Named(name.to_owned()), PathBuf::from(path))));
         Places { namespaces: Namespaces::from_known(namespaces), own: Some(3) }
     }
 

@@ -1,4 +1,4 @@
-//! A look at the whole machine: counters and tables of every namespace, and the rules of those that are watched.
+//! A survey of the whole machine: counters and tables of every namespace, and the rules of those that are watched.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -9,10 +9,10 @@ use std::{
 };
 
 use crate::{
+    capture::clock::unix_ns,
+    identity::namespaces::{self, Namespaces},
     machine::Machine,
-    namespaces::{self, Namespaces},
     rules::{self, Ruleset},
-    trace::unix_ns,
 };
 
 /// The longest that a survey may take. What is not read by then is missing, and a note says so.
@@ -40,14 +40,14 @@ pub struct Survey {
     pub notes: BTreeSet<String>,
 }
 
-/// The namespaces that there are, with those that were `known` and may be gone by now, and a look at the machine.
-pub fn look(wanted: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) {
+/// The namespaces that there are, with those that were `known` and may be gone by now, and a survey of the machine.
+pub fn survey(wanted: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) {
     let namespaces = Namespaces::scan().or(known);
     let survey = take(&namespaces, wanted);
     (namespaces, survey)
 }
 
-/// Looks at the machine; `wanted`: the namespaces that are watched, all if it is empty.
+/// Surveys the machine; `wanted`: the namespaces that are watched, all if it is empty.
 fn take(namespaces: &Namespaces, wanted: &BTreeSet<u32>) -> Survey {
     let deadline = Instant::now() + LIMIT;
     // Counters of all: a veth's other end may be in any of them.
@@ -117,7 +117,7 @@ fn read_rules(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{namespaces::Namespace, testing::diagnosis::WEB};
+    use crate::{identity::{Identity, Namespace}, testing::diagnosis::WEB};
 
     #[test]
     fn a_note_is_one_sentence_of_two() {
@@ -129,7 +129,7 @@ mod tests {
 
     fn nowhere() -> Namespaces {
         let path = PathBuf::from("/no/such/namespace");
-        Namespaces::from_known([(WEB, Namespace { name: "web".to_owned(), path })])
+        Namespaces::from_known([(WEB, Namespace::new(Identity::Named("web".to_owned()), path))])
     }
 
     #[test]

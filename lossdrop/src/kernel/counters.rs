@@ -1,19 +1,98 @@
 //! The exact counters, read through a mapping that the kernel program writes to: no system call, however often.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::{
+    collections::HashMap,
+    ops::AddAssign,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
 
 use aya::{
     Ebpf,
     maps::{Map, MapData},
 };
-use lossdrop_common::{Slot, Totals};
+use lossdrop_common::{DropKey, Slot, Totals};
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::sys::possible_cpus;
-use crate::{
-    accounting::{Counters, Row},
+use super::{
     error::{Error, Result},
+    sys::possible_cpus,
 };
+
+/// What the kernel counted of one key, in drops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// Drops that passed the filter.
+    pub count: u64,
+    /// Of `count`: details handed to user space.
+    pub sent: u64,
+    /// Of `count`: details that the ring buffer had no room for.
+    pub lost: u64,
+}
+
+impl Row {
+    fn less(self, then: Option<Self>) -> Self {
+        let then = then.unwrap_or_default();
+        Self {
+            count: self.count.saturating_sub(then.count),
+            sent: self.sent.saturating_sub(then.sent),
+            lost: self.lost.saturating_sub(then.lost),
+        }
+    }
+}
+
+impl AddAssign for Row {
+    fn add_assign(&mut self, other: Self) {
+        self.count += other.count;
+        self.sent += other.sent;
+        self.lost += other.lost;
+    }
+}
+
+/// The kernel's counters, summed up over the CPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Every drop since the start.
+    pub seen: u64,
+    /// Drops that a filter refused.
+    pub filtered: u64,
+    /// Drops whose detail was to be sent and could not be: the ring buffer was full, or the drop interrupted the
+    /// kernel program itself.
+    pub lost: u64,
+    pub rows: HashMap<DropKey, Row>,
+    /// Drops for whose key the table had no room.
+    pub other: Row,
+}
+
+impl Counters {
+    /// Drops that were counted under a key.
+    pub fn counted(&self) -> u64 {
+        self.rows.values().map(|row| row.count).sum()
+    }
+
+    /// Of these: details that the ring buffer had no room for.
+    pub fn details_lost(&self) -> u64 {
+        self.rows.values().map(|row| row.lost).sum()
+    }
+
+    /// What was counted after `then`.
+    #[must_use]
+    pub fn since(&self, then: &Self) -> Self {
+        let rows = self.rows.iter().map(|(key, row)| (*key, row.less(then.rows.get(key).copied())));
+        Self {
+            seen: self.seen.saturating_sub(then.seen),
+            filtered: self.filtered.saturating_sub(then.filtered),
+            lost: self.lost.saturating_sub(then.lost),
+            rows: rows.filter(|(_, row)| row.count > 0).collect(),
+            other: self.other.less(Some(then.other)),
+        }
+    }
+
+    /// Adds drops that the kernel did not call the program for.
+    pub fn add_missed(&mut self, missed: u64) {
+        self.seen += missed;
+        self.lost += missed;
+    }
+}
 
 /// The kernel's counter maps.
 #[derive(Debug)]

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use lossdrop_common::Facts;
 
+use super::layout::withheld;
 use super::{
     btf::{KernelBtf, MemberAt},
     types::Types,
 };
-use crate::decode::untold;
 
 /// What of a field the kernel program needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,30 +33,33 @@ pub enum What {
 pub struct Lost {
     /// Empty where nothing is lost: the field has come or gone, and kernels do well without it.
     pub what: &'static str,
-    /// As [`Layout::untold`](crate::decode::Layout::untold): what would be wrong rather than missing.
-    pub untold: u32,
+    /// As [`Layout::withheld`](super::layout::Layout::withheld): what would be wrong rather than missing.
+    pub withheld: u32,
 }
 
 /// Lost alone.
 pub const fn lost(what: &'static str) -> Lost {
-    Lost { what, untold: 0 }
+    Lost { what, withheld: 0 }
 }
 
 pub const NOTHING: Lost = lost("");
 /// Facts that say something false without one of theirs go as a whole.
-pub const DEVICE: Lost =
-    Lost { what: "flags and limits of devices, veth peers among them", untold: Facts::DEVICE | Facts::PEER };
-pub const ROUTE: Lost = Lost { what: "the MTU of routes", untold: Facts::ROUTE };
+pub const DEVICE: Lost = Lost {
+    what: "flags and limits of devices, veth peers among them",
+    withheld: Facts::DEVICE | Facts::PEER,
+};
+pub const ROUTE: Lost = Lost { what: "the MTU of routes", withheld: Facts::ROUTE };
 pub const MTU: Lost =
-    Lost { what: "the MTU of devices, and what it forbids", untold: DEVICE.untold | ROUTE.untold };
-pub const QDISC: Lost = Lost { what: "the queueing discipline of a packet", untold: Facts::QDISC };
-pub const SOCKET: Lost = Lost { what: "buffers, queues and losses of sockets", untold: Facts::SOCKET };
+    Lost { what: "the MTU of devices, and what it forbids", withheld: DEVICE.withheld | ROUTE.withheld };
+pub const QDISC: Lost = Lost { what: "the queueing discipline of a packet", withheld: Facts::QDISC };
+pub const SOCKET: Lost = Lost { what: "buffers, queues and losses of sockets", withheld: Facts::SOCKET };
 pub const NETFILTER: Lost =
-    Lost { what: "hook, table, chain and rule of a packet in netfilter", untold: Facts::NETFILTER };
+    Lost { what: "hook, table, chain and rule of a packet in netfilter", withheld: Facts::NETFILTER };
 pub const CONNTRACK: Lost =
-    Lost { what: "what conntrack knows of a packet's connection", untold: untold::CONNTRACK };
-pub const MARK: Lost = Lost { what: "the mark of packets", untold: untold::MARK };
-pub const SEGMENTS: Lost = Lost { what: "which packets are bundles of segments", untold: untold::SEGMENTS };
+    Lost { what: "what conntrack knows of a packet's connection", withheld: withheld::CONNTRACK };
+pub const MARK: Lost = Lost { what: "the mark of packets", withheld: withheld::MARK };
+pub const SEGMENTS: Lost =
+    Lost { what: "which packets are bundles of segments", withheld: withheld::SEGMENTS };
 
 /// A field, under the names that kernels have given it, and where its offset is kept.
 pub struct Field<T: 'static> {

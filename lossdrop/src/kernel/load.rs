@@ -1,6 +1,6 @@
 //! Loads the kernel program, attaches it, and takes it off again.
 
-use std::os::fd::AsFd as _;
+use std::{net::IpAddr, os::fd::AsFd as _};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
@@ -10,20 +10,20 @@ use aya::{
         tp_btf::BtfTracePointLink,
     },
 };
-use log::{debug, info};
-use lossdrop_common::{Attach, Config, HostKey, MAX_SNAPLEN, MAX_STACK, PortBits, PortWord, RATE_UNLIMITED};
+use aya_log::EbpfLogger;
+use ipnet::IpNet;
+use log::debug;
+use lossdrop_common::{Attach, Config, HostKey, L3, MAX_SNAPLEN, MAX_STACK, RATE_UNLIMITED, event::words_of};
 
 use super::{
     counters::CounterMaps,
-    facts::KernelFacts,
+    error::{Error, Result, root_cause},
+    filter::{Entries, Filter},
+    info::KernelInfo,
+    layout::Layout,
     probes::{Outcome, Probes},
     ring::Ring,
     sys::{self, possible_cpus},
-};
-use crate::{
-    decode::Layout,
-    error::{Error, Result, root_cause},
-    filter::{KernelFilter, host_key},
 };
 
 pub(super) const TRACEPOINT: &str = "kfree_skb";
@@ -38,12 +38,12 @@ const FENTRY_FUNCTION: &str = "ip_rcv";
 pub(super) static BYTECODE: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/lossdrop.o"));
 
-/// How the kernel program is to work.
+/// How the kernel program is to work; the default is that of `lossdrop trace --json`.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// `None`: what the kernel allows, [`Attach::TpBtf`] first.
     pub attach: Option<Attach>,
-    pub filter: KernelFilter,
+    pub filter: Filter,
     /// Detail events a second for each key and CPU; `None` for all.
     pub rate: Option<u32>,
     /// Bytes of packet in a detail event, at most [`MAX_SNAPLEN`].
@@ -66,12 +66,12 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             attach: None,
-            filter: KernelFilter::default(),
+            filter: Filter::default(),
             rate: Some(100),
-            snaplen: 0,
-            stack: false,
-            facts: false,
-            probes: false,
+            snaplen: 128,
+            stack: true,
+            facts: true,
+            probes: true,
             keys: 4096,
             ring_bytes: 8 << 20,
             debug: false,
@@ -88,9 +88,9 @@ enum Link {
 }
 
 /// The loaded program with its maps; it is attached until [`Kernel::detach`] or `Drop`.
-#[derive(Debug)]
 pub struct Kernel {
     ebpf: Ebpf,
+    log: Option<EbpfLogger<&'static dyn log::Log>>,
     link: Option<Link>,
     probes: Probes,
     pub way: Way,
@@ -122,20 +122,25 @@ impl Way {
     }
 }
 
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel").field("way", &self.way).finish_non_exhaustive()
+    }
+}
+
 impl Kernel {
     /// Loads and attaches in the best way that the kernel takes. The counters start at 0, and every drop from now on is seen.
-    pub fn start(facts: &KernelFacts, options: &Options) -> Result<(Self, Ring)> {
-        facts.can_filter(options.filter.kinds())?;
+    pub fn start(info: &KernelInfo, options: &Options) -> Result<(Self, Ring)> {
         let probes = options.probes && allows_probes();
         let mut refused = Error::Bytecode { missing: TP_BTF };
         for way in Way::ALL {
             if options.attach.is_some_and(|wanted| wanted != way.attach) || (way.probes && !probes) {
                 continue;
             }
-            match Self::start_by(way, facts, options) {
+            match Self::start_by(way, info, options) {
                 Ok(started) => return Ok(started),
                 Err(error) => {
-                    info!("{} is refused: {}", way.name(), error.why());
+                    log::info!("{} is refused: {}", way.name(), error.why());
                     refused = error;
                 }
             }
@@ -144,29 +149,34 @@ impl Kernel {
     }
 
     /// As [`start`](Self::start), in this way and no other.
-    pub fn start_by(way: Way, facts: &KernelFacts, options: &Options) -> Result<(Self, Ring)> {
+    pub fn start_by(way: Way, info: &KernelInfo, options: &Options) -> Result<(Self, Ring)> {
         let options = &Options { probes: way.probes, ..options.clone() };
-        let mut ebpf = load(facts, options, way.attach)?;
+        let mut ebpf = load(info, options, way.attach)?;
         let counters = CounterMaps::new(&ebpf, options.keys)?;
         let ring = Ring::new(&mut ebpf)?;
         fill_filters(&mut ebpf, &options.filter)?;
-        let probes = if way.probes { Probes::attach(&ebpf, &facts.probes)? } else { Probes::default() };
+        let probes = if way.probes { Probes::attach(&ebpf, &info.probes)? } else { Probes::default() };
         for Outcome { function, refused } in &probes.outcomes {
             if let Some(why) = refused {
-                info!("no probe on {function}: {why}");
+                log::info!("no probe on {function}: {why}");
             }
         }
         let link = attach_program(&mut ebpf, way.attach)?;
-        let kernel = Self { ebpf, link: Some(link), probes, way, counters };
+        let log = options.debug.then(|| EbpfLogger::init(&mut ebpf));
+        let log =
+            log.and_then(|log| log.inspect_err(|error| debug!("no log from the kernel side: {error}")).ok());
+        let kernel = Self { ebpf, log, link: Some(link), probes, way, counters };
         if let Some(instructions) = kernel.verified_instructions() {
-            info!("attached; {instructions} instructions verified");
+            log::info!("attached; {instructions} instructions verified");
         }
         Ok((kernel, ring))
     }
 
-    /// The loaded object, from which aya-log takes the kernel side's log.
-    pub fn ebpf_mut(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
+    /// Passes on what the kernel side has logged, where it was asked to.
+    pub fn pass_on_log(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
     }
 
     /// How many instructions the verifier looked at, of the million that it allows; `None` where the kernel does not tell
@@ -205,13 +215,13 @@ impl Kernel {
     }
 }
 
-fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> {
+fn load(info: &KernelInfo, options: &Options, attach: Attach) -> Result<Ebpf> {
     sys::lift_memlock_limit();
     let config = Config {
-        offsets: facts.offsets,
-        fact_offsets: facts.fact_offsets,
-        args: facts.args,
-        filters: options.filter.kinds().0,
+        offsets: info.offsets,
+        fact_offsets: info.fact_offsets,
+        args: info.args,
+        filters: options.filter.kinds.0,
         facts: match (options.facts, options.probes) {
             (false, _) => 0,
             (true, false) => 1,
@@ -225,8 +235,8 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
         debug: options.debug.into(),
     };
     let cpus = possible_cpus()?;
-    let filter = &options.filter;
-    let mut ebpf = EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    loader
         .btf(None)
         .override_global("CONFIG", &config, true)
         .map_max_entries("SLOTS", cpus * (options.keys + 1))
@@ -234,14 +244,12 @@ fn load(facts: &KernelFacts, options: &Options, attach: Attach) -> Result<Ebpf> 
         .map_max_entries("SCRATCH", cpus)
         .map_max_entries("NETFILTER", cpus)
         .map_max_entries("EVENTS", options.ring_bytes)
-        .map_max_entries("AYA_LOGS", if options.debug { 1 << 18 } else { 4096 })
-        .map_max_entries("FILTER_REASON", entries(filter.reasons.len()))
-        .map_max_entries("FILTER_NETNS", entries(filter.netns.len()))
-        .map_max_entries("FILTER_IFACE", entries(filter.ifaces.len()))
-        .map_max_entries("FILTER_PROTO", entries(filter.protocols.len()))
-        .map_max_entries("FILTER_PORTS", if filter.ports.is_empty() { 1 } else { PortBits::WORDS })
-        .map_max_entries("FILTER_HOSTS", entries(filter.hosts.len()))
-        .load(BYTECODE)?;
+        .map_max_entries("AYA_LOGS", if options.debug { 1 << 18 } else { 4096 });
+    for (name, entries) in &options.filter.maps {
+        // A map has at least one entry.
+        loader.map_max_entries(name, u32::try_from(entries.len()).unwrap_or(u32::MAX).max(1));
+    }
+    let mut ebpf = loader.load(BYTECODE)?;
     let loaded = match attach {
         Attach::TpBtf => program::<BtfTracePoint>(&mut ebpf, TP_BTF)?.load(TRACEPOINT, &own_btf()?),
         Attach::RawTracepoint => program::<RawTracePoint>(&mut ebpf, RAW_TRACEPOINT)?.load(),
@@ -282,11 +290,6 @@ where
         .ok_or(Error::Bytecode { missing: name })
 }
 
-/// A map has at least one entry.
-fn entries(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX).max(1)
-}
-
 fn map<'a, M>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<M>
 where
     M: TryFrom<&'a mut Map, Error = MapError>,
@@ -294,31 +297,56 @@ where
     Ok(ebpf.map_mut(name).ok_or(Error::Bytecode { missing: name })?.try_into()?)
 }
 
-fn fill_filters(ebpf: &mut Ebpf, filter: &KernelFilter) -> Result<()> {
-    fill(ebpf, "FILTER_REASON", filter.reasons.iter().copied())?;
-    fill(ebpf, "FILTER_NETNS", filter.netns.iter().copied())?;
-    fill(ebpf, "FILTER_IFACE", filter.ifaces.iter().copied())?;
-    fill(ebpf, "FILTER_PROTO", filter.protocols.iter().copied())?;
-    if !filter.ports.is_empty() {
-        let mut words = map::<Array<_, PortWord>>(ebpf, "FILTER_PORTS")?;
-        for (index, word) in (0..).zip(&filter.ports) {
-            words.set(index, word, 0)?;
+fn fill_filters(ebpf: &mut Ebpf, filter: &Filter) -> Result<()> {
+    for (name, entries) in &filter.maps {
+        match entries {
+            Entries::Numbers(numbers) => fill_set(ebpf, name, numbers.iter().copied())?,
+            Entries::Names(names) => fill_set(ebpf, name, names.iter().copied())?,
+            Entries::Ports(words) => fill_array(ebpf, name, words)?,
+            Entries::Marks(marks) => fill_array(ebpf, name, marks)?,
+            Entries::Lengths(lengths) => fill_array(ebpf, name, lengths)?,
+            Entries::Prefixes(prefixes) => {
+                let mut trie = map::<LpmTrie<_, HostKey, u32>>(ebpf, name)?;
+                for (prefix, bits) in prefixes {
+                    let (len, key) = host_key(prefix);
+                    trie.insert(&Key::new(len, key), bits, 0)?;
+                }
+            }
         }
-    }
-    let mut hosts = map::<LpmTrie<_, HostKey, u32>>(ebpf, "FILTER_HOSTS")?;
-    for (prefix, bits) in &filter.hosts {
-        let (len, key) = host_key(prefix);
-        hosts.insert(&Key::new(len, key), bits, 0)?;
     }
     Ok(())
 }
 
-fn fill<K: aya::Pod>(ebpf: &mut Ebpf, name: &'static str, keys: impl Iterator<Item = K>) -> Result<()> {
+fn fill_set<K: aya::Pod>(ebpf: &mut Ebpf, name: &'static str, keys: impl Iterator<Item = K>) -> Result<()> {
     let mut set = map::<HashMap<_, K, u8>>(ebpf, name)?;
     for key in keys {
         set.insert(key, 1, 0)?;
     }
     Ok(())
+}
+
+fn fill_array<T: aya::Pod>(ebpf: &mut Ebpf, name: &'static str, values: &[T]) -> Result<()> {
+    let mut array = map::<Array<_, T>>(ebpf, name)?;
+    for (index, value) in (0..).zip(values) {
+        array.set(index, value, 0)?;
+    }
+    Ok(())
+}
+
+/// The prefix as the kernel program's trie keeps it, with its length in bits.
+pub fn host_key(prefix: &IpNet) -> (u32, HostKey) {
+    let mut address = [0; 16];
+    let l3 = match prefix.network() {
+        IpAddr::V4(network) => {
+            address[..4].copy_from_slice(&network.octets());
+            L3::Ipv4
+        }
+        IpAddr::V6(network) => {
+            address = network.octets();
+            L3::Ipv6
+        }
+    };
+    (HostKey::FAMILY_BITS + u32::from(prefix.prefix_len()), HostKey::new(l3 as u8, words_of(address)))
 }
 
 impl Options {
@@ -328,7 +356,7 @@ impl Options {
             facts: self.facts,
             stack_bytes: self.stack_bytes() as usize,
             snaplen: self.snaplen.min(MAX_SNAPLEN).next_multiple_of(8) as usize,
-            untold: 0,
+            withheld: 0,
         }
     }
 
@@ -344,7 +372,7 @@ pub fn has_ring_buffer() -> bool {
 
 /// Where the kernel allows none, the program is loaded without what only they need.
 fn allows_probes() -> bool {
-    try_fentry().inspect_err(|error| info!("no probes here: {}", error.why())).is_ok()
+    try_fentry().inspect_err(|error| log::info!("no probes here: {}", error.why())).is_ok()
 }
 
 /// Loads an empty `fentry` program, which some kernels refuse.
@@ -357,20 +385,20 @@ pub fn try_fentry() -> Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_event_has_room_for_what_was_asked_for_and_no_more() {
-        for (snaplen, room) in [(0, 0), (1, 8), (8, 8), (100, 104), (256, 256), (257, 256), (u32::MAX, 256)] {
-            let layout = Options { snaplen, ..Options::default() }.layout();
-            assert_eq!(layout, Layout { snaplen: room, ..Layout::default() }, "{snaplen}");
-        }
-        let layout = Options { stack: true, ..Options::default() }.layout();
-        assert_eq!(layout, Layout { stack_bytes: 32 * 8, ..Layout::default() });
-        let layout = Options { facts: true, ..Options::default() }.layout();
-        assert_eq!(layout, Layout { facts: true, ..Layout::default() });
+    /// Events alone.
+    fn plain() -> Options {
+        Options { snaplen: 0, stack: false, facts: false, ..Options::default() }
     }
 
     #[test]
-    fn a_map_has_at_least_one_entry() {
-        assert_eq!([0, 1, 7, usize::MAX].map(entries), [1, 1, 7, u32::MAX]);
+    fn an_event_has_room_for_what_was_asked_for_and_no_more() {
+        for (snaplen, room) in [(0, 0), (1, 8), (8, 8), (100, 104), (256, 256), (257, 256), (u32::MAX, 256)] {
+            let layout = Options { snaplen, ..plain() }.layout();
+            assert_eq!(layout, Layout { snaplen: room, ..Layout::default() }, "{snaplen}");
+        }
+        let layout = Options { stack: true, ..plain() }.layout();
+        assert_eq!(layout, Layout { stack_bytes: 32 * 8, ..Layout::default() });
+        let layout = Options { facts: true, ..plain() }.layout();
+        assert_eq!(layout, Layout { facts: true, ..Layout::default() });
     }
 }

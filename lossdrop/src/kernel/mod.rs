@@ -1,19 +1,26 @@
-//! Everything that talks to the kernel through BPF. Only this folder knows aya.
+//! Everything that talks to the kernel through BPF, and what the kernel says of itself. Only this folder knows aya.
 
 pub mod btf;
 pub mod counters;
-pub mod ethtool;
+pub mod error;
 pub mod fact_offsets;
-pub mod facts;
 pub mod fields;
+pub mod filter;
+pub mod info;
+pub mod layout;
 pub mod load;
+pub mod names;
 pub mod offsets;
 pub mod probes;
 pub mod programs;
 pub mod reasons;
 pub mod ring;
+pub mod symbols;
 pub mod sys;
 pub mod types;
 
-pub use facts::KernelFacts;
+pub use error::Error;
+pub use filter::Filter;
+pub use info::KernelInfo;
 pub use load::{Kernel, Options};
+pub use names::Names;

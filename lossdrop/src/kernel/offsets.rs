@@ -2,15 +2,15 @@
 
 use lossdrop_common::{ABSENT, Offsets};
 
+use super::layout::withheld;
 use super::{
     fields::{self, DEVICE, Field, Lost, MTU, Missing, NOTHING, SOCKET, What, fields, lost},
     types::Types,
 };
-use crate::decode::untold;
 
 const LENGTH: Lost =
     Lost { what: "the length of packets without an IP header, and which frames are too long", ..DEVICE };
-const HOST: Lost = Lost { what: "whether the link layer meant this host", untold: untold::PACKET_TYPE };
+const HOST: Lost = Lost { what: "whether the link layer meant this host", withheld: withheld::PACKET_TYPE };
 const STATE: Lost =
     Lost { what: "the process that owns the socket; buffers, queues and losses of sockets", ..SOCKET };
 

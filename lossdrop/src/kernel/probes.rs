@@ -10,8 +10,8 @@ use aya::{Ebpf, maps::Map};
 use aya_obj::{Object, generated::bpf_attach_type};
 use log::debug;
 
+use super::error::{Error, Result};
 use super::{load::BYTECODE, sys, types::Types};
-use crate::error::{Error, Result};
 
 /// A program of the object file, and what it is attached to.
 #[derive(Debug)]

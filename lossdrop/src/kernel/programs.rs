@@ -5,7 +5,7 @@ use std::{fs::File, io, mem::size_of, os::fd::AsRawFd as _, path::Path};
 use aya::programs::loaded_programs;
 use aya_obj::generated::{BPF_F_QUERY_EFFECTIVE, bpf_attach_type, bpf_attr, bpf_cmd};
 
-use crate::sanitize::sanitize;
+use crate::text::sanitize::sanitize;
 
 /// A loaded program.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,14 +11,13 @@ use aya::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::counters::Mapping;
-use crate::{
+use super::{
+    counters::Mapping,
     error::{Error, Result},
-    source::{Batch, Source},
 };
 
 /// How often the reader looks while drops flow.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+pub const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Looks in vain before the reader asks to be woken.
 const IDLE_LOOKS: u32 = 20;
 /// An event that is written just while the reader goes to sleep wakes nobody; it is found after this time at the latest.
@@ -59,24 +58,32 @@ impl Ring {
     }
 }
 
-impl Source for Ring {
-    fn read(&mut self, batch: &mut Batch) -> bool {
-        batch.clear();
+impl Ring {
+    /// Hands out events until there are no more or `take` wants none; true if there was one.
+    pub fn read(&mut self, mut take: impl FnMut(&[u8]) -> bool) -> bool {
+        // A wait that was given up half-way has not said so.
+        self.asleep.set(0, 0);
         let ring = &mut self.events.get_mut().0;
-        while !batch.is_full() {
-            let Some(event) = ring.next() else { break };
-            batch.push(&event);
+        let mut had_events = false;
+        while let Some(event) = ring.next() {
+            had_events = true;
+            if !take(&event) {
+                break;
+            }
         }
-        !batch.is_empty()
-    }
-
-    async fn wait(&mut self, had_events: bool) {
         if had_events {
             self.idle_looks = 0;
         }
+        had_events
+    }
+
+    /// Waits until there may be something to read. While drops flow they gather for so long. Nothing is lost if the caller
+    /// stops waiting.
+    pub async fn wait(&mut self, gather: Duration) {
         if self.idle_looks < IDLE_LOOKS {
             self.idle_looks += 1;
-            tokio::time::sleep(LOOK_EVERY).await;
+            let pause = if self.idle_looks == 1 { gather } else { LOOK_EVERY };
+            tokio::time::sleep(pause).await;
             return;
         }
         self.asleep.set(0, 1);

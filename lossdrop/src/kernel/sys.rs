@@ -16,7 +16,7 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-use crate::error::{Error, Result};
+use super::error::{Error, Result};
 
 /// How many CPUs the kernel may ever have: `/sys/devices/system/cpu/possible`.
 pub fn possible_cpus() -> Result<u32> {

@@ -8,7 +8,7 @@ use std::{
 use log::debug;
 
 use super::btf::KernelBtf;
-use crate::error::{Error, Result};
+use super::error::{Error, Result};
 
 /// Where kernels keep their BTF, and that of their modules.
 const DIRECTORY: &str = "/sys/kernel/btf";

@@ -2,8 +2,10 @@
 
 use lossdrop_common::DropKey;
 
-use super::conditions::is_no_packet;
-use super::{Applies, Class, Confidence, Kind, LOCATIONS, Location, Noise, REASONS, Reason, Severity, kinds};
+use super::{
+    Applies, Class, Confidence, Kind, LOCATIONS, Location, Noise, REASONS, Reason, Severity,
+    conditions::is_no_packet, kinds,
+};
 
 /// Reasons that say how a buffer was freed and not why: the location decides.
 const VAGUE: [&str; 3] = ["NOT_SPECIFIED", "QUEUE_PURGE", "NOT_DROPPED_YET"];

@@ -3,12 +3,15 @@
 //! A row's causes are those that are left when the reason does not say. The facts are from the sources that
 //! [`super`] names; a function that the compiler may inline is listed with its callers.
 
-use super::conditions::{
-    BARE_SYN, CLOSING, EMPTY, FOREIGN_VLAN, MULTICAST, MULTICAST_ONLY, NO_DEVICE, OTHER_PROTOCOL, SYN_ACK,
-    TO_GROUP, TO_OTHER_HOST, WITHOUT_PAYLOAD,
+use super::{
+    Condition, Confidence, Kind, Noise, Severity,
+    conditions::{
+        BARE_SYN, CLOSING, EMPTY, FOREIGN_VLAN, MULTICAST, MULTICAST_ONLY, NO_DEVICE, OTHER_PROTOCOL,
+        SYN_ACK, TO_GROUP, TO_OTHER_HOST, WITHOUT_PAYLOAD,
+    },
+    kinds,
+    reasons::{noise, severity},
 };
-use super::reasons::{noise, severity};
-use super::{Condition, Confidence, Kind, Noise, Severity, kinds};
 
 /// For which drops a row of [`LOCATIONS`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,6 +11,7 @@ mod conditions;
 mod document;
 pub mod kinds;
 mod locations;
+pub mod protocols;
 mod reasons;
 mod severity;
 mod subsystems;

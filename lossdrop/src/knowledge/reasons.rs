@@ -1,10 +1,12 @@
 //! The kernel's core drop reasons (`enum skb_drop_reason`, `include/net/dropreason-core.h`) since 5.17.
 
-use super::conditions::{
-    LATE, NO_DEVICE, OTHER_PROTOCOL_OR_GROUP, SYN_ACK, TO_GROUP, TO_OTHER_HOST, WITHOUT_PAYLOAD,
+use super::{
+    Confidence, Kind, Noise, Severity,
+    conditions::{
+        LATE, NO_DEVICE, OTHER_PROTOCOL_OR_GROUP, SYN_ACK, TO_GROUP, TO_OTHER_HOST, WITHOUT_PAYLOAD,
+    },
+    subsystems::SUBSYSTEMS,
 };
-use super::subsystems::SUBSYSTEMS;
-use super::{Confidence, Kind, Noise, Severity};
 
 /// A drop reason of some kernel.
 #[derive(Clone, Copy, Debug)]

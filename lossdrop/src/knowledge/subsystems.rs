@@ -1,7 +1,6 @@
 //! Drop reasons that subsystems define for themselves.
 
-use super::Reason;
-use super::reasons::reasons;
+use super::{Reason, reasons::reasons};
 
 pub(super) const SUBSYSTEMS: &[Reason] = &reasons! {
     // Queue disciplines (`include/net/dropreason-qdisc.h`, in 7.2), as the tracepoint `qdisc:qdisc_drop` has

@@ -13,7 +13,7 @@ use super::{
     netlink::{Fields as _, address, attribute, attributes, dump, get, push_attribute, text},
     take::open,
 };
-use crate::{kernel::ethtool, namespaces::Namespaces};
+use crate::{identity::namespaces::Namespaces, machine::ethtool};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {

@@ -5,6 +5,7 @@ mod addresses;
 mod attached;
 mod conntrack;
 mod delta;
+mod ethtool;
 mod links;
 mod neighbours;
 mod netlink;

@@ -220,7 +220,7 @@ pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
 /// A string that the kernel ends with a zero; whatever would steer a terminal is replaced.
 pub(crate) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    crate::sanitize::sanitize(&String::from_utf8_lossy(&bytes[..end])).into_owned()
+    crate::text::sanitize::sanitize(&String::from_utf8_lossy(&bytes[..end])).into_owned()
 }
 
 /// Attributes one after the other, as they stand in a message or in another attribute.

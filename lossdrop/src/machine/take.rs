@@ -17,7 +17,7 @@ use super::{
     Gap, Machine, NetState, Part, addresses, conntrack, links, neighbours, nfqueue, qdiscs, snmp, sockets,
     softnet, sysctl,
 };
-use crate::namespaces::{self, Namespace, Namespaces};
+use crate::identity::namespaces::{self, Namespace, Namespaces};
 
 /// How many namespaces are read at once: the kernel has one lock for all devices.
 const THREADS: usize = 4;

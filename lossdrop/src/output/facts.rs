@@ -8,7 +8,7 @@ use lossdrop_common::{
 use serde::Serialize;
 
 use super::json::Netns;
-use crate::sanitize::sanitize_bytes;
+use crate::{identity::Namespace, text::sanitize::sanitize_bytes};
 
 #[derive(Debug, Serialize)]
 pub(super) struct FactFields<'a> {
@@ -38,7 +38,7 @@ struct Peer<'a> {
     index: u32,
     name: String,
     mtu: u32,
-    netns: Netns<'a>,
+    netns: Option<Netns<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,7 +94,7 @@ struct Netfilter {
 
 impl<'a> FactFields<'a> {
     /// `peer_netns`: the name of the namespace that a veth's other end is in. `in_netfilter`: that is where the packet died.
-    pub(super) fn new(facts: &Facts, peer_netns: Option<&'a str>, in_netfilter: bool) -> Self {
+    pub(super) fn new(facts: &Facts, peer_netns: Option<&'a Namespace>, in_netfilter: bool) -> Self {
         let has = |group| facts.present & group != 0;
         Self {
             gso_size: (facts.packet.gso_size != 0).then_some(facts.packet.gso_size),
@@ -123,13 +123,8 @@ fn route(route: &RouteFacts) -> Route {
     Route { iface: text(route.name), mtu }
 }
 
-fn peer<'a>(peer: &PeerFacts, netns: Option<&'a str>) -> Peer<'a> {
-    Peer {
-        index: peer.ifindex,
-        name: text(peer.name),
-        mtu: peer.mtu,
-        netns: Netns { inum: peer.netns, name: netns },
-    }
+fn peer<'a>(peer: &PeerFacts, netns: Option<&'a Namespace>) -> Peer<'a> {
+    Peer { index: peer.ifindex, name: text(peer.name), mtu: peer.mtu, netns: Netns::of(peer.netns, netns) }
 }
 
 fn qdisc(qdisc: &QdiscFacts) -> Qdisc {

@@ -6,12 +6,25 @@ use jiff::Timestamp;
 use lossdrop_common::Event;
 use serde::Serialize;
 
-use super::{DropView, Output, Summary, facts::FactFields, packet};
-use crate::{accounting::Accounting, knowledge::Class, owners::Owner};
+use super::{Format, Summary, facts::FactFields};
+use crate::{
+    capture::Needs,
+    drops::{Drop, accounting::Accounting, packet},
+    identity::{Namespace, Owner},
+    knowledge::Class,
+};
+
+/// The version of what all of lossdrop's JSON looks like. Fields may be added under the same number; what a field means,
+/// its type and its unit change only under the next one.
+pub const VERSION: u32 = 1;
 
 /// Writes JSON lines.
 #[derive(Clone, Debug, Default)]
 pub struct Json {
+    /// Bytes of each packet to tell.
+    snaplen: u32,
+    /// Tell the stack.
+    stack: bool,
     second: i64,
     /// `second` as RFC 3339, without its fraction and zone.
     second_text: String,
@@ -20,11 +33,11 @@ pub struct Json {
 #[derive(Serialize)]
 struct DropLine<'a> {
     r#type: &'static str,
+    v: u32,
     ts: &'a str,
     reason: Option<&'a str>,
     location: &'a str,
     symbol: Option<&'a str>,
-    class: &'static str,
     benign: bool,
     cause: &'static str,
     kind: &'a str,
@@ -48,7 +61,7 @@ struct DropLine<'a> {
     owner: Option<&'a Owner>,
     cpu: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    stack: Option<&'a [String]>,
+    stack: Option<Vec<String>>,
     #[serde(flatten)]
     facts: Option<FactFields<'a>>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -57,8 +70,15 @@ struct DropLine<'a> {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Netns<'a> {
-    pub(super) inum: u32,
-    pub(super) name: Option<&'a str>,
+    inum: u32,
+    name: Option<&'a str>,
+}
+
+impl<'a> Netns<'a> {
+    /// `None` for 0, which is no namespace.
+    pub(super) fn of(inum: u32, known: Option<&'a Namespace>) -> Option<Self> {
+        (inum != 0).then(|| Self { inum, name: known.map(|known| known.name.as_str()) })
+    }
 }
 
 #[derive(Serialize)]
@@ -71,51 +91,33 @@ struct Interface<'a> {
 #[derive(Serialize)]
 struct SummaryLine<'a> {
     r#type: &'static str,
+    v: u32,
     #[serde(flatten)]
-    accounting: AccountingFields,
+    accounting: Accounting,
+    suppressed_benign: u64,
+    suppressed_unselected: u64,
     duration_s: f64,
     other: u64,
     groups: Vec<GroupFields<'a>>,
 }
 
 #[derive(Serialize)]
-struct AccountingFields {
-    seen: u64,
-    shown: u64,
-    suppressed: u64,
-    filtered: u64,
-    lost: u64,
-    suppressed_benign: u64,
-    suppressed_unselected: u64,
-}
-
-impl From<Accounting> for AccountingFields {
-    fn from(accounting: Accounting) -> Self {
-        let Accounting { seen, shown, suppressed, filtered, lost, benign, unselected } = accounting;
-        Self {
-            seen,
-            shown,
-            suppressed,
-            filtered,
-            lost,
-            suppressed_benign: benign,
-            suppressed_unselected: unselected,
-        }
-    }
-}
-
-#[derive(Serialize)]
 struct GroupFields<'a> {
     reason: Option<&'a str>,
     symbol: &'a str,
-    class: &'static str,
     benign: bool,
+    cause: &'static str,
     kind: String,
     severity: &'static str,
     count: u64,
 }
 
 impl Json {
+    /// `snaplen`: bytes of each packet to tell; `stack`: tell the stack, too.
+    pub fn new(snaplen: u32, stack: bool) -> Self {
+        Self { snaplen, stack, ..Self::default() }
+    }
+
     /// RFC 3339 in UTC with nanoseconds. Most drops share their second with the one before.
     fn timestamp(&mut self, unix_ns: i128) -> String {
         const SECOND: i128 = 1_000_000_000;
@@ -140,11 +142,13 @@ fn line(value: &impl Serialize, out: &mut Vec<u8>) {
     }
 }
 
-impl Output for Json {
-    fn begin(&mut self, _out: &mut Vec<u8>) {}
+impl Format for Json {
+    fn needs(&self) -> Needs {
+        Needs { snaplen: self.snaplen, stack: self.stack, facts: false }
+    }
 
-    fn drop(&mut self, drop: &DropView<'_>, out: &mut Vec<u8>) {
-        let (event, verdict) = (drop.event, drop.verdict);
+    fn drop(&mut self, drop: &Drop<'_>, out: &mut Vec<u8>) {
+        let (event, verdict) = (&drop.event, &drop.verdict);
         let (src_ip, dst_ip) = packet::addresses(event).unzip();
         let (src_port, dst_port) = packet::ports(event).unzip();
         let has_tcp_flags = event.flags & Event::HAS_TCP_FLAGS != 0;
@@ -152,21 +156,21 @@ impl Output for Json {
         line(
             &DropLine {
                 r#type: "drop",
+                v: VERSION,
                 ts: &self.timestamp(drop.unix_ns),
                 reason: drop.described.reason.as_deref(),
                 location: &drop.described.location,
                 symbol: drop.described.symbol.as_deref(),
-                class: drop.described.class().as_str(),
                 benign: drop.described.benign(),
                 cause: verdict.kind.class.as_str(),
                 kind: &verdict.kind.to_string(),
                 severity: verdict.severity.as_str(),
                 confidence: verdict.confidence.as_str(),
                 evidence: &verdict.evidence,
-                netns: (event.key.netns != 0).then_some(Netns { inum: event.key.netns, name: drop.netns }),
+                netns: Netns::of(event.key.netns, drop.netns),
                 iface: (event.key.ifindex != 0).then_some(Interface {
                     index: event.key.ifindex,
-                    name: drop.iface,
+                    name: &drop.iface(),
                     mtu: event.mtu,
                 }),
                 l3: packet::l3(event).as_deref(),
@@ -183,8 +187,8 @@ impl Output for Json {
                 vlan: packet::vlan(event),
                 owner: drop.owner,
                 cpu: event.cpu,
-                stack: drop.stack,
-                facts: drop.facts.map(|facts| {
+                stack: self.stack.then(|| drop.stack()),
+                facts: drop.facts.as_deref().map(|facts| {
                     let in_netfilter = drop.described.class() == Class::Netfilter;
                     FactFields::new(facts, drop.peer_netns, in_netfilter)
                 }),
@@ -198,8 +202,8 @@ impl Output for Json {
         let groups = summary.groups.iter().map(|group| GroupFields {
             reason: group.reason.as_deref(),
             symbol: &group.symbol,
-            class: group.kind.class.as_str(),
             benign: group.benign(),
+            cause: group.kind.class.as_str(),
             kind: group.kind.to_string(),
             severity: group.severity.as_str(),
             count: group.count,
@@ -207,7 +211,10 @@ impl Output for Json {
         line(
             &SummaryLine {
                 r#type: "summary",
-                accounting: summary.accounting.into(),
+                v: VERSION,
+                accounting: summary.accounting,
+                suppressed_benign: summary.accounting.benign,
+                suppressed_unselected: summary.accounting.unselected,
                 duration_s: summary.elapsed.as_secs_f64(),
                 other: summary.other,
                 groups: groups.collect(),

@@ -1,47 +1,24 @@
-//! What the user sees: a drop, and the summary at the end, as text or as JSON.
+//! What becomes of drops that are shown: text, JSON, whatever comes. A sink takes them all and says what it needs of each.
 
 pub mod diagnosis;
 mod facts;
 pub mod json;
-pub mod packet;
+pub mod lines;
 pub mod text;
+pub mod writer;
 
 use std::time::Duration;
 
-use lossdrop_common::{Event, Facts};
+pub use lines::{Format, Lines};
 
 use crate::{
-    accounting::Accounting,
-    describe::Described,
+    capture::Needs,
+    drops::{Drop, accounting::Accounting},
+    error::Result,
     knowledge::{Kind, Severity},
-    owners::Owner,
-    verdict::Verdict,
 };
 
-/// A drop with everything that is known of it.
-#[derive(Clone, Copy, Debug)]
-pub struct DropView<'a> {
-    pub event: &'a Event,
-    /// Nanoseconds since 1970, UTC.
-    pub unix_ns: i128,
-    pub described: &'a Described,
-    pub verdict: &'a Verdict,
-    /// The namespace's name, if something leads there.
-    pub netns: Option<&'a str>,
-    /// Empty for no device.
-    pub iface: &'a str,
-    pub owner: Option<&'a Owner>,
-    /// `None` unless asked for.
-    pub stack: Option<&'a [String]>,
-    /// `None` where the kernel program was not asked for them.
-    pub facts: Option<&'a Facts>,
-    /// The name of the namespace of a veth's other end, if something leads there.
-    pub peer_netns: Option<&'a str>,
-    /// From the network header on.
-    pub packet: &'a [u8],
-}
-
-/// Drops of one reason and cause at one location.
+/// Drops of one reason and kind at one location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     pub reason: Option<String>,
@@ -69,13 +46,88 @@ pub struct Summary {
     pub other: u64,
 }
 
-/// A way to write drops down. Everything is appended to `out`.
-pub trait Output {
+/// Where drops go.
+pub trait Sink {
+    /// What it needs to be told of each drop. The kernel is asked for what all sinks together need.
+    fn needs(&self) -> Needs;
+
     /// Before the first drop.
-    fn begin(&mut self, out: &mut Vec<u8>);
-    fn drop(&mut self, drop: &DropView<'_>, out: &mut Vec<u8>);
+    fn begin(&mut self) {}
+
+    fn take(&mut self, drop: &Drop<'_>);
+
     /// After the last drop.
-    fn end(&mut self, summary: &Summary, out: &mut Vec<u8>);
+    fn end(&mut self, summary: &Summary);
+
+    /// Passes on what it has taken in. False while whoever reads it is behind: drops wait in the kernel's ring buffer then,
+    /// which counts what it has no room for.
+    fn offer(&mut self) -> bool {
+        true
+    }
+
+    /// It failed, or nobody reads it any more.
+    fn is_closed(&mut self) -> bool {
+        false
+    }
+
+    /// Passes on the rest.
+    ///
+    /// # Errors
+    /// When that fails; [`std::io::ErrorKind::BrokenPipe`] says that nobody reads it any more.
+    fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Several sinks, each of which gets every drop.
+#[derive(Default)]
+pub struct Sinks(Vec<Box<dyn Sink>>);
+
+impl std::fmt::Debug for Sinks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} sinks", self.0.len())
+    }
+}
+
+impl Sinks {
+    pub fn push(&mut self, sink: impl Sink + 'static) {
+        self.0.push(Box::new(sink));
+    }
+}
+
+impl Sink for Sinks {
+    fn needs(&self) -> Needs {
+        self.0.iter().fold(Needs::default(), |needs, sink| needs.and(sink.needs()))
+    }
+
+    fn begin(&mut self) {
+        self.0.iter_mut().for_each(|sink| sink.begin());
+    }
+
+    fn take(&mut self, drop: &Drop<'_>) {
+        self.0.iter_mut().for_each(|sink| sink.take(drop));
+    }
+
+    fn end(&mut self, summary: &Summary) {
+        self.0.iter_mut().for_each(|sink| sink.end(summary));
+    }
+
+    /// Each is asked, so that none waits for the others.
+    fn offer(&mut self) -> bool {
+        self.0.iter_mut().fold(true, |all, sink| sink.offer() & all)
+    }
+
+    fn is_closed(&mut self) -> bool {
+        self.0.iter_mut().any(|sink| sink.is_closed())
+    }
+
+    /// All are closed; what went wrong first is the error.
+    fn close(&mut self) -> Result<()> {
+        self.0.iter_mut().fold(Ok(()), |all, sink| {
+            let closed = sink.close();
+            all.and(closed)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,21 @@
 //! What users see, as snapshots: after a change that is meant, `INSTA_UPDATE=always cargo test -p lossdrop` writes them
 //! anew.
 
+use std::path::PathBuf;
+
 use jiff::tz::TimeZone;
 use lossdrop_common::{
-    DropKey, L3, Shape,
+    DropKey, Event, Facts, L3, Shape,
     facts::{PacketFacts, QdiscFacts, RouteFacts, SocketFacts},
 };
 
 use super::{json::Json, text::Text, *};
-use crate::knowledge::kinds;
-use crate::testing::{self, address, fault, ipv4, name, noise, packet as event};
+use crate::{
+    drops::{describe::Described, packet},
+    identity::{Identity, Namespace, Owner},
+    knowledge::kinds,
+    testing::{self, address, fault, ipv4, name, noise, packet as event},
+};
 
 /// 2026-01-02T03:04:05.678901234Z.
 const TIME: i128 = 1_767_323_045_678_901_234;
@@ -59,33 +65,26 @@ fn variety() -> Vec<Event> {
 /// What is known beside the event.
 #[derive(Default)]
 struct Beside<'a> {
-    owner: Option<&'a Owner>,
-    stack: Option<&'a [String]>,
+    owner: Option<Owner>,
+    stack: &'a [u64],
     facts: Option<&'a Facts>,
     packet: &'a [u8],
 }
 
-fn rendered(output: &mut impl Output, events: &[Event], beside: &Beside<'_>) -> String {
-    let mut describer = testing::describer();
+fn rendered(format: &mut impl Format, events: &[Event], beside: &Beside<'_>) -> String {
+    let [web, container] =
+        ["web", "container"].map(|name| Namespace::new(Identity::Named(name.to_owned()), PathBuf::new()));
     let mut out = Vec::new();
-    output.begin(&mut out);
+    format.begin(&mut out);
     for (event, index) in events.iter().zip(0..) {
-        let ifname = lossdrop_common::event::bytes_of(event.ifname);
-        let described = describer.describe(&event.key);
-        let view = DropView {
-            event,
+        let drop = Drop {
             unix_ns: TIME + index * 1_000_000,
-            described: &described,
-            verdict: &Verdict::of(&described),
-            netns: (event.key.netns > 100).then_some("web"),
-            iface: &crate::sanitize::sanitize_bytes(&ifname),
-            owner: beside.owner,
-            stack: beside.stack,
-            facts: beside.facts,
-            peer_netns: beside.facts.map(|_| "container"),
-            packet: beside.packet,
+            netns: (event.key.netns > 100).then_some(&web),
+            peer_netns: beside.facts.map(|_| &container),
+            owner: beside.owner.as_ref(),
+            ..testing::dropped_with(event, beside.facts, beside.stack, beside.packet)
         };
-        output.drop(&view, &mut out);
+        format.drop(&drop, &mut out);
     }
     readable(out)
 }
@@ -95,56 +94,42 @@ fn readable(out: Vec<u8>) -> String {
     String::from_utf8(out).expect("text").replace('\x1b', "␛")
 }
 
-fn text(color: bool, hex: bool) -> Text {
-    Text::new(color, hex, TimeZone::UTC)
+fn text(color: bool) -> Text {
+    Text::new(color, 0, false, TimeZone::UTC)
 }
 
 #[test]
 fn text_shows_every_kind_of_packet_in_columns() {
-    insta::assert_snapshot!(rendered(&mut text(false, false), &variety(), &Beside::default()));
+    insta::assert_snapshot!(rendered(&mut text(false), &variety(), &Beside::default()));
 }
 
 #[test]
 fn colour_tells_faults_from_noise() {
-    insta::assert_snapshot!(rendered(&mut text(true, false), &[fault(), noise()], &Beside::default()));
+    insta::assert_snapshot!(rendered(&mut text(true), &[fault(), noise()], &Beside::default()));
 }
 
 #[test]
 fn text_shows_owner_stack_and_bytes_where_they_were_asked_for() {
     let owner = Owner { pid: 4711, comm: "nginx".to_owned(), cgroup: "/system.slice/nginx".to_owned() };
-    let stack = ["nf_hook_slow+0x10".to_owned(), "ip_local_deliver+0xc3".to_owned()];
+    let stack = [0xffff_0000_0000_1010, 0xffff_0000_0000_38c3];
     let packet: Vec<u8> = (0x1a..0x40).collect();
-    let beside = Beside { owner: Some(&owner), stack: Some(&stack), packet: &packet, ..Beside::default() };
-    insta::assert_snapshot!(rendered(&mut text(false, true), &[fault()], &beside));
+    let beside = Beside { owner: Some(owner), stack: &stack, packet: &packet, ..Beside::default() };
+    insta::assert_snapshot!(rendered(&mut Text::new(false, 128, true, TimeZone::UTC), &[fault()], &beside));
 }
 
 #[test]
 fn a_long_name_widens_its_column_for_the_lines_that_follow_up_to_a_limit() {
-    let mut text = text(false, false);
+    let mut text = text(false);
     let long = Event { ifname: name("fifteen-bytes-x"), ..fault() };
     let dev = |line: &str| line.find("10.99").expect("an address");
     let lines = rendered(&mut text, &[fault(), long, fault()], &Beside::default());
     let columns: Vec<usize> = lines.lines().skip(1).map(dev).collect();
     assert_eq!([columns[1] - columns[0], columns[2] - columns[0]], [9, 9], "{lines}");
-    let described =
-        Described { reason: Some("R".repeat(60)), ..(*testing::describer().describe(&fault().key)).clone() };
+    let plain = testing::dropped(&fault());
+    let described = Described { reason: Some("R".repeat(60)), ..(*plain.described).clone() };
     let mut out = Vec::new();
-    for described in [&described, &testing::describer().describe(&fault().key)] {
-        let view = DropView {
-            event: &fault(),
-            unix_ns: TIME,
-            described,
-            verdict: &Verdict::of(described),
-            netns: None,
-            iface: "",
-            owner: None,
-            stack: None,
-            facts: None,
-            peer_netns: None,
-            packet: &[],
-        };
-        text.drop(&view, &mut out);
-    }
+    text.drop(&Drop { described: described.into(), ..testing::dropped(&fault()) }, &mut out);
+    text.drop(&plain, &mut out);
     let last = readable(out).lines().nth(1).expect("two lines").to_owned();
     assert_eq!(last.find("nf_hook_slow"), Some(12 + 2 + 18 + 2 + 40 + 2), "{last}");
 }
@@ -157,10 +142,10 @@ fn json_has_a_line_for_every_kind_of_packet() {
 #[test]
 fn json_has_owner_stack_and_bytes_where_they_are_known() {
     let owner = Owner { pid: 4711, comm: "a \"b\"".to_owned(), cgroup: "/".to_owned() };
-    let stack = ["nf_hook_slow+0x10".to_owned()];
+    let stack = [0xffff_0000_0000_1010];
     let beside =
-        Beside { owner: Some(&owner), stack: Some(&stack), packet: &[0x45, 0x00, 0xff], ..Beside::default() };
-    let line = rendered(&mut Json::default(), &[fault()], &beside);
+        Beside { owner: Some(owner), stack: &stack, packet: &[0x45, 0x00, 0xff], ..Beside::default() };
+    let line = rendered(&mut Json::new(128, true), &[fault()], &beside);
     let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(value["owner"], serde_json::json!({"pid": 4711, "comm": "a \"b\"", "cgroup": "/"}));
     assert_eq!(
@@ -286,9 +271,9 @@ fn summary(books: [u64; 7], groups: Vec<Group>, other: u64) -> Summary {
     Summary { accounting, elapsed: Duration::from_millis(9240), groups, other }
 }
 
-fn ended(output: &mut impl Output, summary: &Summary) -> String {
+fn ended(format: &mut impl Format, summary: &Summary) -> String {
     let mut out = Vec::new();
-    output.end(summary, &mut out);
+    format.end(summary, &mut out);
     readable(out)
 }
 
@@ -303,20 +288,20 @@ fn the_summary_balances_the_books_in_every_case() {
         ("not selected", summary([1000, 100, 900, 0, 0, 0, 650], vec![group(0, false)], 0)),
         ("other", summary([1_234_667, 5, 1_234_662, 0, 0, 0, 0], vec![group(0, false)], 100)),
     ];
-    let text = cases.map(|(what, summary)| format!("--- {what}{}", ended(&mut text(false, false), &summary)));
+    let text = cases.map(|(what, summary)| format!("--- {what}{}", ended(&mut text(false), &summary)));
     insta::assert_snapshot!(text.join("\n"));
 }
 
 #[test]
 fn losses_are_red() {
     let summary = summary([10, 3, 0, 0, 7, 0, 0], vec![group(0, false), group(1, true)], 0);
-    insta::assert_snapshot!(ended(&mut text(true, false), &summary));
+    insta::assert_snapshot!(ended(&mut text(true), &summary));
 }
 
 #[test]
 fn more_than_twenty_kinds_are_summed_up_in_a_line() {
     let groups = (0..23).map(|index| group(index, false)).collect();
-    let text = ended(&mut text(false, false), &summary([1, 1, 0, 0, 0, 0, 0], groups, 0));
+    let text = ended(&mut text(false), &summary([1, 1, 0, 0, 0, 0, 0], groups, 0));
     assert!(text.contains("function_19") && !text.contains("function_20"), "{text}");
     // 58,788 + 56,116 + 53,676
     assert!(text.contains("  168,580  of other kinds (--json lists all)"), "{text}");
@@ -349,27 +334,8 @@ fn the_summary_in_json_has_all_kinds() {
 #[test]
 fn a_time_that_no_calendar_has_is_a_dash() {
     let mut out = Vec::new();
-    let described = testing::describer().describe(&fault().key);
-    let view = DropView {
-        event: &fault(),
-        unix_ns: i128::MAX,
-        described: &described,
-        verdict: &Verdict::of(&described),
-        netns: None,
-        iface: "",
-        owner: None,
-        stack: None,
-        facts: None,
-        peer_netns: None,
-        packet: &[],
-    };
-    text(false, false).drop(&view, &mut out);
-    Json::default().drop(&view, &mut out);
+    let drop = Drop { unix_ns: i128::MAX, ..testing::dropped(&fault()) };
+    text(false).drop(&drop, &mut out);
+    Json::default().drop(&drop, &mut out);
     assert!(readable(out).starts_with("-             netfilter drop      NETFILTER_DROP"));
-}
-
-#[test]
-fn numbers_are_grouped_by_thousands() {
-    let numbers = [0, 999, 1000, 123_456, 1_234_567, u64::MAX].map(text::thousands);
-    assert_eq!(numbers, ["0", "999", "1,000", "123,456", "1,234,567", "18,446,744,073,709,551,615"]);
 }

@@ -1,12 +1,17 @@
 //! Aligned lines for people.
 
-use std::{fmt::Write as _, io::Write as _, time::Duration};
+use std::{fmt::Write as _, io::Write as _};
 
 use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{DropView, Group, Output, Summary, packet};
-use crate::knowledge::Severity;
+use super::{Format, Group, Summary};
+use crate::{
+    capture::Needs,
+    drops::{Drop, packet},
+    knowledge::Severity,
+    text::{duration, thousands},
+};
 
 const TITLES: [&str; 7] = ["TIME", "CAUSE", "REASON", "WHERE", "NETNS", "DEV", "PACKET"];
 /// The columns' widths to begin with. A longer entry widens its column for the lines that follow.
@@ -20,15 +25,18 @@ const GROUPS: usize = 20;
 #[derive(Debug)]
 pub struct Text {
     color: bool,
-    /// Dump the packets' bytes.
-    hex: bool,
+    /// Bytes of each packet to dump; 0 for no dump.
+    hex: u32,
+    /// Show the stack.
+    stack: bool,
     zone: TimeZone,
     widths: [usize; 6],
 }
 
 impl Text {
-    pub fn new(color: bool, hex: bool, zone: TimeZone) -> Self {
-        Self { color, hex, zone, widths: WIDTHS }
+    /// `hex`: bytes of each packet to dump, 0 for no dump.
+    pub fn new(color: bool, hex: u32, stack: bool, zone: TimeZone) -> Self {
+        Self { color, hex, stack, zone, widths: WIDTHS }
     }
 
     fn styled(&self, style: Style, text: &str) -> String {
@@ -68,25 +76,30 @@ fn style(severity: Severity) -> Style {
     }
 }
 
-impl Output for Text {
+impl Format for Text {
+    fn needs(&self) -> Needs {
+        Needs { snaplen: self.hex, stack: self.stack, facts: false }
+    }
+
     fn begin(&mut self, out: &mut Vec<u8>) {
         let bold = Style::new().bold();
         self.row(TITLES.map(|title| (title, bold)), out);
     }
 
-    fn drop(&mut self, drop: &DropView<'_>, out: &mut Vec<u8>) {
-        let described = drop.described;
+    fn drop(&mut self, drop: &Drop<'_>, out: &mut Vec<u8>) {
+        let described = &drop.described;
         let dim = Style::new().dimmed();
-        let verdict = drop.verdict;
+        let verdict = &drop.verdict;
         let plain = if verdict.severity == Severity::Benign { dim } else { Style::new() };
         let time = self.time(drop.unix_ns);
         let inum = format!("net:{}", drop.event.key.netns);
         let netns = match drop.event.key.netns {
             0 => "-",
-            _ => drop.netns.unwrap_or(&inum),
+            _ => drop.netns.map_or(inum.as_str(), |netns| &netns.name),
         };
-        let iface = if drop.iface.is_empty() { "-" } else { drop.iface };
-        let mut what = packet::line(drop.event);
+        let iface = drop.iface();
+        let iface = if iface.is_empty() { "-" } else { &iface };
+        let mut what = packet::line(&drop.event);
         if let Some(owner) = drop.owner {
             // Writing to a String does not fail.
             let _ = write!(what, "  {}[{}]", owner.comm, owner.pid);
@@ -104,12 +117,13 @@ impl Output for Text {
             ],
             out,
         );
-        for frame in drop.stack.unwrap_or_default() {
+        let stack = if self.stack { drop.stack() } else { Vec::new() };
+        for frame in stack {
             let line = self.styled(dim, &format!("              {frame}"));
             out.extend_from_slice(line.as_bytes());
             out.push(b'\n');
         }
-        if self.hex {
+        if self.hex > 0 {
             dump(drop.packet, out);
         }
     }
@@ -153,16 +167,10 @@ impl Text {
                 thousands(summary.other)
             ));
         }
-        let lost = format!("lost {}", thousands(books.lost));
+        let [parts @ .., lost] = books.terms();
         let red = AnsiColor::Red.on_default().bold();
-        lines.push(format!(
-            "seen {} = shown {} + suppressed {} + filtered {} + {}",
-            thousands(books.seen),
-            thousands(books.shown),
-            thousands(books.suppressed),
-            thousands(books.filtered),
-            if books.lost == 0 { lost } else { self.styled(red, &lost) },
-        ));
+        let lost = if books.lost == 0 { lost } else { self.styled(red, &lost) };
+        lines.push(format!("{} {lost}", parts.join(" ")));
         let rationed = books.suppressed.saturating_sub(books.benign + books.unselected);
         if books.benign != 0 {
             lines.push(format!("suppressed: {} benign (--all shows them)", thousands(books.benign)));
@@ -191,30 +199,6 @@ impl Text {
 
 fn drops(count: u64) -> String {
     if count == 1 { "1 drop".to_owned() } else { format!("{} drops", thousands(count)) }
-}
-
-/// `9.2 s`, `3 min 05 s`.
-fn duration(elapsed: Duration) -> String {
-    // As rounded to a tenth of a second below.
-    let seconds = (elapsed + Duration::from_millis(50)).as_secs();
-    if seconds < 60 {
-        format!("{:.1} s", elapsed.as_secs_f64())
-    } else {
-        format!("{} min {:02} s", seconds / 60, seconds % 60)
-    }
-}
-
-/// `1,234,567`.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index != 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// 16 bytes a line, with their offset and as text.

@@ -1,7 +1,9 @@
 //! How many packets each candidate dropped, by what the packets match and by what the counters counted.
 
-use super::candidates::{Candidate, What};
-use super::model::Verdict;
+use super::{
+    candidates::{Candidate, What},
+    model::Verdict,
+};
 
 /// How sure a share of the blame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

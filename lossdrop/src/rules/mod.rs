@@ -7,6 +7,7 @@
 mod blame;
 mod candidates;
 mod evaluate;
+pub mod hook;
 mod model;
 mod nft;
 mod packet;

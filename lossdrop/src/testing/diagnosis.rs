@@ -9,13 +9,13 @@ use crate::{
     diagnose::{
         context::Context,
         finding::{Culprit, Finding},
-        group::{Group, GroupKey, Sample, Target},
+        group::{Group, GroupKey, Target},
         place::Places,
     },
+    drops::{Detail, Kept, verdict::Verdict},
+    identity::{Identity, Namespace, Namespaces},
     knowledge::{Confidence, Kind},
     machine::{Link, Machine, Moved, NetState, Scope},
-    namespaces::{Namespace, Namespaces},
-    verdict::Verdict,
 };
 
 pub(crate) const UDP: u8 = 17;
@@ -30,7 +30,7 @@ pub(crate) const GONE: u32 = 9;
 pub(crate) fn namespaces() -> Namespaces {
     Namespaces::from_known([(WEB, "web"), (EDGE, "edge")].map(|(inum, name)| {
         let path = PathBuf::from(format!("/run/netns/{name}"));
-        (inum, Namespace { name: name.to_owned(), path })
+        (inum, Namespace::new(Identity::Named(name.to_owned()), path))
     }))
 }
 
@@ -89,12 +89,13 @@ pub(crate) fn event(netns: u32, l4: u8, port: u16, len: u32) -> Event {
     Event { len, skb_len: len + 14, ..event }
 }
 
-pub(crate) fn sample(event: Event, facts: Option<Facts>) -> Sample {
-    Sample { unix_ns: 1_000, event, facts, frames: [].into(), packet: [].into(), owner: None }
+pub(crate) fn sample(event: Event, facts: Option<Facts>) -> Kept {
+    let detail = Detail { event, facts: facts.map(Into::into) };
+    Kept { detail, unix_ns: 1_000, frames: [].into(), packet: [].into(), owner: None }
 }
 
 /// Drops of one kind, all told in detail, at the device and in the namespace of the first.
-pub(crate) fn group(kind: &'static Kind, target: Target, samples: impl IntoIterator<Item = Sample>) -> Group {
+pub(crate) fn group(kind: &'static Kind, target: Target, samples: impl IntoIterator<Item = Kept>) -> Group {
     let mut samples = samples.into_iter().peekable();
     let first = samples.peek().map(|sample| sample.event.key).unwrap_or_default();
     let key = GroupKey { kind: kind.to_string(), netns: first.netns, ifindex: first.ifindex, target };
@@ -102,7 +103,7 @@ pub(crate) fn group(kind: &'static Kind, target: Target, samples: impl IntoItera
     for sample in samples {
         *group.keys.entry(sample.event.key).or_default() += 1;
         group.count += 1;
-        group.add(&sample);
+        group.add_kept(&sample);
     }
     group
 }

@@ -1,21 +1,19 @@
-//! Drops for the live view, made up: as the witness tells them, as the kernel counts them, as a search names them.
+//! Drops for the live view, made up: as the observer makes them, as the kernel counts them, as a search names them.
 
 use std::time::Duration;
 
 use lossdrop_common::{DropKey, Event};
 
-use super::diagnosis::{UDP, event, finding, sample, verdict};
+use super::{
+    diagnosis::{UDP, event, finding, verdict},
+    dropped,
+};
 use crate::{
-    accounting::{Counters, Row},
-    diagnose::{
-        build::Named,
-        collect::Judged,
-        finding::Culprit,
-        group::{GroupKey, Target},
-    },
+    diagnose::{build::Named, finding::Culprit, group::GroupKey},
+    drops::{Drop, select::Selection},
+    kernel::counters::{Counters, Row},
     knowledge::{Confidence, Kind},
-    select::Selection,
-    top::lens::{GroupBy, Lens, SortBy},
+    live::lens::{GroupBy, Lens, SortBy},
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -26,8 +24,9 @@ pub(crate) fn datagram(netns: u32, location: u64, port: u16) -> Event {
     Event { key: DropKey { location: 0xffff_0000_0000_1000 + location, ..event.key }, ..event }
 }
 
-pub(crate) fn judged(kind: &'static Kind, target: Target, event: Event) -> Judged {
-    Judged { verdict: verdict(kind), target, sample: sample(event, None) }
+/// A drop with this verdict.
+pub(crate) fn judged(kind: &'static Kind, event: Event) -> Drop<'static> {
+    Drop { verdict: verdict(kind), ..dropped(&event) }
 }
 
 /// What the kernel has counted, with nothing filtered or lost.

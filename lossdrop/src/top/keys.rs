@@ -1,6 +1,6 @@
 //! The keys: one table for the dispatch, the help, and the documentation.
 
-use super::lens::{GroupBy, SortBy};
+use crate::live::lens::{GroupBy, SortBy};
 
 /// What the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

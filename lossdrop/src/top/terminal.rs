@@ -24,7 +24,7 @@ use super::{
     state::{Extent, State},
     view::{self, Look},
 };
-use crate::messages::hold_log;
+use crate::text::messages::hold_log;
 
 /// The terminal is taken over.
 static IS_OURS: AtomicBool = AtomicBool::new(false);

@@ -3,9 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    accounting::Row,
-    decode::Layout,
     diagnose::{collect::Collector, finding::Fix, group::Target},
+    kernel::{counters::Row, layout::Layout},
     knowledge::{Confidence, kinds},
     testing::{
         self,
@@ -39,13 +38,13 @@ fn diagnosed(events: &[Event], counters: Counters) -> Diagnosis {
 
 /// As [`diagnosed`], of what was asked for.
 fn within(scope: Scope, events: &[Event], counters: Counters) -> Diagnosis {
-    let mut collector = Collector::new(testing::describer(), Layout::default());
-    block_on(collector.process(&testing::batch(events)));
+    let (mut observer, mut collector) = (testing::observer(), Collector::default());
+    block_on(observer.observe(&testing::batch(events), &mut collector));
     diagnosis(Evidence {
         namespaces: namespaces(),
         before: Survey::default(),
         after: Survey::default(),
-        collected: collector.finish(&counters),
+        collected: collector.finish(&counters, &mut observer.describer),
         counters,
         elapsed: Duration::from_secs(1),
         scope,
@@ -79,7 +78,7 @@ fn a_scan_of_fifty_closed_ports_is_seven_findings_and_one_of_all_others() {
     assert!(
         diagnosis.findings.iter().all(|finding| finding.exact && finding.netns.as_deref() == Some("web"))
     );
-    assert_eq!(diagnosis.accounting, Books { seen: 1275, shown: 1275, ..Books::default() });
+    assert_eq!(diagnosis.accounting, Accounting { seen: 1275, shown: 1275, ..Accounting::default() });
 }
 
 #[test]
@@ -164,7 +163,10 @@ fn what_was_lost_is_told_in_the_notes_and_in_the_books() {
     counters.seen += 3;
     counters.add_missed(2);
     let diagnosis = diagnosed(&[fault()], counters);
-    assert_eq!(diagnosis.accounting, Books { seen: 110, shown: 100, suppressed: 5, filtered: 3, lost: 2 });
+    assert_eq!(
+        diagnosis.accounting,
+        Accounting { seen: 110, shown: 100, suppressed: 5, filtered: 3, lost: 2, ..Accounting::default() }
+    );
     let [keys, details] = &diagnosis.notes[..] else { panic!("{:?}", diagnosis.notes) };
     assert!(keys.starts_with("5 drops are of kinds") && keys.contains("--keys"), "{keys}");
     assert!(
@@ -181,7 +183,10 @@ fn what_was_not_selected_is_counted_and_told_in_a_note() {
     let selection = Selection { cause, ..Selection::default() };
     let diagnosis = within(Scope { selection, ..Scope::default() }, &events, counted(&events));
     assert_eq!(diagnosis.findings.iter().map(name).collect::<Vec<_>>(), ["udp 10.0.0.2:9"]);
-    assert_eq!(diagnosis.accounting, Books { seen: 3, shown: 2, suppressed: 1, ..Books::default() });
+    assert_eq!(
+        diagnosis.accounting,
+        Accounting { seen: 3, shown: 2, suppressed: 1, unselected: 1, ..Accounting::default() }
+    );
     let [note] = &diagnosis.notes[..] else { panic!("{:?}", diagnosis.notes) };
     assert!(note.starts_with("drops of other causes than cause socket: 1,"), "{note}");
 }
@@ -193,7 +198,7 @@ fn notes_of_both_surveys_are_told_once() {
         namespaces: namespaces(),
         before,
         after,
-        collected: Collector::new(testing::describer(), Layout::default()).finish(&Counters::default()),
+        collected: Collector::default().finish(&Counters::default(), &mut testing::describer()),
         counters: Counters::default(),
         elapsed: Duration::ZERO,
         scope: Scope::default(),

@@ -1,15 +1,22 @@
+use lossdrop_common::{Facts, Shape};
+
 use super::*;
 use crate::{
-    accounting::Row,
+    capture::Batch,
+    drops::packet,
+    kernel::counters::Row,
+    knowledge::kinds,
     testing::{
         self,
         diagnosis::{UDP, WEB, event},
     },
 };
-use lossdrop_common::{Event, Shape};
 
-fn collector() -> Collector {
-    Collector::new(testing::describer(), Layout::default())
+/// What becomes of these events, with these counts.
+async fn collect(batch: &Batch, counters: &Counters) -> Collected {
+    let (mut observer, mut collector) = (testing::observer(), Collector::default());
+    observer.observe(batch, &mut collector).await;
+    collector.finish(counters, &mut observer.describer)
 }
 
 fn counters(rows: &[(DropKey, u64)]) -> Counters {
@@ -23,10 +30,8 @@ fn counters(rows: &[(DropKey, u64)]) -> Counters {
 
 #[tokio::test]
 async fn drops_of_one_cause_are_one_group_with_the_kernel_s_exact_count() {
-    let mut collector = collector();
     let fault = testing::fault();
-    collector.process(&testing::batch([&fault, &fault])).await;
-    let collected = collector.finish(&counters(&[(fault.key, 1000)]));
+    let collected = collect(&testing::batch([&fault, &fault]), &counters(&[(fault.key, 1000)])).await;
     assert_eq!(collected.groups.len(), 1);
     let group = &collected.groups[0];
     assert_eq!((group.count, group.detailed, group.exact), (1000, 2, true));
@@ -36,16 +41,15 @@ async fn drops_of_one_cause_are_one_group_with_the_kernel_s_exact_count() {
 
 #[tokio::test]
 async fn noise_is_counted_by_its_kind_and_is_no_group() {
-    let mut collector = collector();
-    collector.process(&testing::batch([&testing::noise()])).await;
-    let collected = collector.finish(&counters(&[(testing::noise().key, 7)]));
+    let collected =
+        collect(&testing::batch([&testing::noise()]), &counters(&[(testing::noise().key, 7)])).await;
     assert!(collected.groups.is_empty());
     assert_eq!(collected.benign.values().map(|(_, count)| *count).sum::<u64>(), 7);
 }
 
 #[tokio::test]
 async fn a_key_without_details_is_a_group_all_the_same() {
-    let collected = collector().finish(&counters(&[(testing::fault().key, 5)]));
+    let collected = collect(&Batch::default(), &counters(&[(testing::fault().key, 5)])).await;
     assert_eq!(collected.groups.iter().map(|group| group.count).sum::<u64>(), 5);
     assert!(collected.groups[0].sample().is_none());
 }
@@ -64,9 +68,7 @@ fn to(dst: &str, event: Event) -> Event {
 }
 
 async fn collected(events: &[Event], rows: &[(DropKey, u64)]) -> Collected {
-    let mut collector = collector();
-    collector.process(&testing::batch(events)).await;
-    collector.finish(&counters(rows))
+    collect(&testing::batch(events), &counters(rows)).await
 }
 
 #[tokio::test]
@@ -97,46 +99,48 @@ async fn beyond_the_limit_of_groups_drops_are_told_by_their_kind_alone() {
     assert_eq!(collected.groups.iter().map(|group| group.count).sum::<u64>(), u64::from(ports));
 }
 
-#[tokio::test]
-async fn drops_of_netfilter_are_told_apart_by_their_hook_and_others_by_nothing() {
+/// What tells a drop of this kind apart.
+fn target(kind: &'static Kind, event: &Event, facts: Option<&Facts>, frames: &[&'static str]) -> Target {
+    let drop = testing::dropped_with(event, facts, &[], &[]);
+    let verdict = Verdict { kind, ..drop.verdict.clone() };
+    Target::of(&Drop { verdict, frames: frames.to_vec(), ..drop })
+}
+
+#[test]
+fn drops_of_netfilter_are_told_apart_by_their_hook_and_others_by_nothing() {
     let fault = testing::fault();
-    let packet = testing::packet(fault.key, "10.0.0.1", "10.0.0.2", Some((1, 2)));
-    let seen = |kind: &'static Kind, frames: &[&str]| {
-        target(kind, &Seen { event: &packet, facts: None, frames, packet: &[] })
-    };
+    let event = testing::packet(fault.key, "10.0.0.1", "10.0.0.2", Some((1, 2)));
+    let target = |kind: &'static Kind, frames: &[&'static str]| target(kind, &event, None, frames);
     let frames = ["nf_hook_slow", "ip_forward"];
-    assert_eq!(seen(&kinds::NETFILTER_DROP, &frames), Target::Hook("FORWARD".to_owned()));
-    assert_eq!(seen(&kinds::NETFILTER_DROP, &[]), Target::Hook(String::new()));
-    let (src, dst) = packet::addresses(&packet).expect("addresses");
-    assert_eq!(seen(&kinds::ROUTING_NO_ROUTE, &[]), Target::Path(src, dst));
-    assert_eq!(seen(&kinds::NEIGHBOUR_UNREACHABLE, &[]), Target::Destination(dst));
-    assert_eq!(seen(&kinds::TCP_STATE, &[]), Target::Port(6, dst, 2));
+    assert_eq!(target(&kinds::NETFILTER_DROP, &frames), Target::Hook("FORWARD".to_owned()));
+    assert_eq!(target(&kinds::NETFILTER_DROP, &[]), Target::Hook(String::new()));
+    let (src, dst) = packet::addresses(&event).expect("addresses");
+    assert_eq!(target(&kinds::ROUTING_NO_ROUTE, &[]), Target::Path(src, dst));
+    assert_eq!(target(&kinds::NEIGHBOUR_UNREACHABLE, &[]), Target::Destination(dst));
+    assert_eq!(target(&kinds::TCP_STATE, &[]), Target::Port(6, dst, 2));
     for kind in [&kinds::QUEUE_QDISC_LIMIT, &kinds::BPF_XDP, &kinds::DEVICE_DOWN, &kinds::MTU_VETH_PEER] {
-        assert_eq!(seen(kind, &frames), Target::None);
+        assert_eq!(target(kind, &frames), Target::None);
     }
 }
 
-#[tokio::test]
-async fn mtu_drops_are_told_apart_by_the_device_of_the_route_and_foreign_vlans_by_their_tag() {
+#[test]
+fn mtu_drops_are_told_apart_by_the_device_of_the_route_and_foreign_vlans_by_their_tag() {
     let event = Event { vlan_tci: 0x2007, ..closed(1) };
-    let facts = testing::facts();
-    let seen = Seen { event: &event, facts: Some(&facts), frames: &[], packet: &[] };
-    assert_eq!(target(&kinds::MTU_FORWARD, &seen), Target::Number(2));
-    assert_eq!(target(&kinds::DEVICE_FOREIGN_VLAN, &seen), Target::Number(7));
+    let target = |kind| target(kind, &event, Some(&testing::facts()), &[]);
+    assert_eq!(target(&kinds::MTU_FORWARD), Target::Number(2));
+    assert_eq!(target(&kinds::DEVICE_FOREIGN_VLAN), Target::Number(7));
 }
 
-#[tokio::test]
-async fn a_packet_without_ports_or_addresses_has_a_target_all_the_same() {
+#[test]
+fn a_packet_without_ports_or_addresses_has_a_target_all_the_same() {
     let fragment = Event {
         key: DropKey { shape: Shape::FRAGMENT.0, ..closed(1).key },
         flags: Event::HAS_ADDRESSES,
         ..closed(1)
     };
-    let seen = |event: &Event| {
-        target(&kinds::SOCKET_CLOSED_PORT, &Seen { event, facts: None, frames: &[], packet: &[] })
-    };
-    assert!(matches!(seen(&fragment), Target::Port(UDP, _, 0)), "{:?}", seen(&fragment));
-    assert_eq!(seen(&Event { flags: 0, ..fragment }), Target::None);
+    let target = |event: &Event| target(&kinds::SOCKET_CLOSED_PORT, event, None, &[]);
+    assert!(matches!(target(&fragment), Target::Port(UDP, _, 0)), "{:?}", target(&fragment));
+    assert_eq!(target(&Event { flags: 0, ..fragment }), Target::None);
 }
 
 #[tokio::test]
@@ -153,8 +157,6 @@ async fn noise_is_told_by_kind_and_by_key() {
 async fn bytes_that_are_no_event_are_passed_over() {
     let mut batch = testing::batch([&closed(1)]);
     batch.push(b"nonsense");
-    let mut collector = collector();
-    collector.process(&batch).await;
-    let collected = collector.finish(&counters(&[(closed(1).key, 2)]));
+    let collected = collect(&batch, &counters(&[(closed(1).key, 2)])).await;
     assert_eq!((collected.groups.len(), collected.groups[0].detailed, collected.groups[0].count), (1, 1, 2));
 }

@@ -41,7 +41,7 @@ proptest::proptest! {
     }
 }
 
-fn sent(netns: u32, port: u16, len: u32) -> Sample {
+fn sent(netns: u32, port: u16, len: u32) -> Kept {
     sample(event(netns, UDP, port, len), None)
 }
 
@@ -80,7 +80,7 @@ fn the_most_frequent_flows_come_first_then_by_name() {
 
 #[test]
 fn a_group_takes_in_all_of_another() {
-    let at = |unix_ns: i128, sample: Sample| Sample { unix_ns, ..sample };
+    let at = |unix_ns: i128, sample: Kept| Kept { unix_ns, ..sample };
     let mut one = group(&kinds::SOCKET_CLOSED_PORT, Target::None, [at(50, sent(WEB, 1, 100))]);
     let two = [at(20, sent(WEB, 1, 100)), at(90, sent(EDGE, 2, 200))];
     let mut other = group(&kinds::SOCKET_CLOSED_PORT, Target::None, two);
@@ -115,7 +115,7 @@ fn a_part_has_its_count_and_the_keys_of_its_samples_and_shares_it_out_among_them
 fn a_group_without_details_has_no_lengths() {
     let group = group(&kinds::NETFILTER_DROP, Target::None, []);
     assert_eq!((group.size_range(), group.sizes().len(), group.top_flows().len()), (None, 0, 0));
-    assert!(group.find(Sample::addresses).is_none());
+    assert!(group.addresses().is_none());
 }
 
 #[test]

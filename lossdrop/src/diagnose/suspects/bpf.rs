@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use super::{Story, Suspect, other};
 use crate::{
     diagnose::{context::Context, finding::Culprit, group::Group},
+    identity::owners::Owner,
     kernel::programs::{self, Program},
     knowledge::{Confidence, kinds},
     machine::{Filter, Hook, cgroup_root},
-    owners::Owner,
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {

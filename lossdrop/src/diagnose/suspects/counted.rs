@@ -2,8 +2,8 @@
 
 use crate::{
     diagnose::{context::Context, group::Group, reconcile},
+    drops::verdict::Verdict,
     knowledge::{Condition, Confidence, Kind, LATE, MULTICAST, kinds},
-    verdict::Verdict,
 };
 
 /// What the location says, and what it was if one counter rose and another did not.

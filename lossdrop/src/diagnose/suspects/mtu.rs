@@ -3,7 +3,7 @@
 use super::{Story, Suspect};
 use crate::{
     diagnose::{context::Context, finding::Culprit, group::Group},
-    judge::{ETHERNET, VLAN_SLACK, longest_frame, name, route_mtu},
+    drops::judge::{ETHERNET, VLAN_SLACK, longest_frame, name, route_mtu},
     knowledge::kinds,
 };
 
@@ -62,7 +62,7 @@ fn numbered(story: Story, group: &Group, mtu: u32, largest_ip: u32) -> Story {
 /// The other end of the sender's veth.
 fn veth_peer(group: &Group, context: &Context) -> Suspect<'static> {
     let told = group.find(|sample| {
-        let peer = sample.seen().peer().copied()?;
+        let peer = sample.peer().copied()?;
         Some(Limit {
             netns: peer.netns,
             device: name(peer.name),
@@ -130,15 +130,14 @@ fn range(shortest: u32, longest: u32) -> String {
 /// The device that the packet was about to leave by.
 fn own_device(group: &Group, context: &Context) -> Option<Limit> {
     let link = context.link(group.key.netns, group.key.ifindex);
-    let told =
-        group.sample().map(|sample| (sample.iface(), sample.event.mtu, sample.seen().device().copied()));
+    let told = group.sample().map(|sample| (sample.iface(), sample.event.mtu, sample.device().copied()));
     let (device, mtu) = match (told, link) {
         (Some((device, mtu, _)), _) if mtu != 0 => (device, mtu),
         (_, Some(link)) => (link.name.clone(), link.mtu),
         (_, None) => return None,
     };
     let header = group
-        .find(|sample| sample.seen().device().map(|device| u32::from(device.hard_header_len)))
+        .find(|sample| sample.device().map(|device| u32::from(device.hard_header_len)))
         .unwrap_or(ETHERNET);
     Some(Limit { netns: group.key.netns, device, mtu, header })
 }
@@ -203,7 +202,7 @@ fn bridge_netfilter(group: &Group, context: &Context) -> Suspect<'static> {
 /// A router's next link.
 fn forward(group: &Group, context: &Context) -> Suspect<'static> {
     let told = group.find(|sample| {
-        let route = sample.seen().route().copied()?;
+        let route = sample.route().copied()?;
         Some((name(route.name), route_mtu(&route), route.route_mtu != 0))
     });
     // IPv6 has moved to the outgoing device already.
@@ -219,7 +218,7 @@ fn forward(group: &Group, context: &Context) -> Suspect<'static> {
 fn tell_forward(limit: &Limit, by_route: bool, group: &Group, context: &Context) -> Story {
     let Limit { netns, device, mtu, .. } = limit;
     let (shortest, longest) = group.size_range().unwrap_or_default();
-    let is_ipv6 = group.sample().is_some_and(super::super::group::Sample::is_ipv6);
+    let is_ipv6 = group.sample().is_some_and(|kept| kept.is_ipv6());
     let (why, message) = if is_ipv6 {
         ("routers do not fragment IPv6", "ICMPv6 \"packet too big\"")
     } else {
@@ -289,7 +288,7 @@ fn tell_output(limit: &Limit, group: &Group, context: &Context) -> Story {
 
 /// Fragments that came alone, late, or twice.
 fn fragments(group: &Group, context: &Context) -> Suspect<'static> {
-    let source = group.find(super::super::group::Sample::addresses).map(|(source, _)| source);
+    let source = group.addresses().map(|(source, _)| source);
     let culprit = source.map(|source| Culprit::new("host", source.to_string()).text("sends fragments"));
     let wait = context.sysctl(group.key.netns, "net.ipv4.ipfrag_time");
     let is_timeout = group.verdict.kind == &kinds::MTU_REASSEMBLY;

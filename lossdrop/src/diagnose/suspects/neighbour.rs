@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
-    let Some((_, destination)) = group.find(super::super::group::Sample::addresses) else {
+    let Some((_, destination)) = group.addresses() else {
         return other::suspect(group, context);
     };
     let kind = group.verdict.kind;

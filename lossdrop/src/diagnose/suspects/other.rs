@@ -28,7 +28,7 @@ pub(super) fn device(group: &Group, context: &Context) -> Option<Culprit> {
 
 /// Whoever sends the packets.
 fn source(group: &Group) -> Option<Culprit> {
-    let (source, _) = group.find(super::super::group::Sample::addresses)?;
+    let (source, _) = group.addresses()?;
     Some(Culprit::new("host", source.to_string()).text("sends them"))
 }
 

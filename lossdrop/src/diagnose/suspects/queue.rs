@@ -3,7 +3,7 @@
 use super::{Story, Suspect, other};
 use crate::{
     diagnose::{context::Context, finding::Culprit, group::Group},
-    judge::name,
+    drops::judge::name,
     knowledge::{Confidence, kinds},
     machine::{Class, Limit, Qdisc},
 };
@@ -62,7 +62,7 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
         return other::suspect(group, context);
     };
     let found = dropping(group, context);
-    let told = group.find(|sample| sample.seen().qdisc().copied());
+    let told = group.find(|sample| sample.qdisc().copied());
     let Some((qdisc, dropped)) = found else {
         let Some(told) = told else { return other::suspect(group, context) };
         // The device, or the queue, is gone: what was told with the drops is left.
@@ -85,7 +85,7 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
         .with("dev", device.clone());
     // A packet that is larger than the bucket never passes, however empty the queue is.
     let oversize = qdisc.burst.filter(|burst| {
-        let all = |sample: &crate::diagnose::group::Sample| u64::from(sample.event.skb_len) > *burst;
+        let all = |sample: &crate::drops::Kept| u64::from(sample.event.skb_len) > *burst;
         !group.samples.is_empty() && group.samples.iter().all(all)
     });
     let is_root = told.is_some_and(|told| format!("{:x}:", told.handle >> 16) == qdisc.handle);

@@ -49,7 +49,8 @@ fn version(address: IpAddr) -> &'static str {
 fn route(source: IpAddr, destination: IpAddr, group: &Group, context: &Context) -> Suspect<'static> {
     let netns = group.key.netns;
     let came_in = group.key.ifindex;
-    let mark = group.find(|sample| sample.facts.map(|facts| facts.packet.mark)).filter(|mark| *mark != 0);
+    let mark =
+        group.find(|sample| sample.facts.as_ref().map(|facts| facts.packet.mark)).filter(|mark| *mark != 0);
     let query = Query { mark, ..Query::to(destination) };
     // Asked as for a packet that came in, the kernel says what it would do with it; asked as for one of our own, which
     // entry says so.
@@ -220,8 +221,7 @@ fn rp_filter(source: IpAddr, group: &Group, context: &Context) -> Suspect<'stati
 fn ttl(source: IpAddr, group: &Group) -> Suspect<'static> {
     let culprit = Culprit::new("host", source.to_string()).text("sends them");
     Suspect::of(group, Some(culprit), move |group, context| {
-        let destination =
-            group.find(super::super::group::Sample::addresses).map(|(_, destination)| destination);
+        let destination = group.addresses().map(|(_, destination)| destination);
         let to = destination.map_or_else(String::new, |destination| format!(" to {destination}"));
         let text = format!(
             "Packets from {source}{to} came in with the last hop of their TTL used up and were to be forwarded. A few of them are a \

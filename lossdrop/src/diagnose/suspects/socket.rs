@@ -9,12 +9,12 @@ use crate::{
     diagnose::{
         context::Context,
         finding::Culprit,
-        group::{Group, Sample, Target},
+        group::{Group, Target},
         reconcile,
     },
-    filter::protocol_name,
-    knowledge::{Confidence, kinds},
-    owners::Owner,
+    drops::Kept,
+    identity::owners::Owner,
+    knowledge::{Confidence, kinds, protocols::protocol_name},
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
@@ -38,7 +38,7 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     let owner = owner(group, context, protocol, address, port);
     // Who refused is not told: the socket's own filter, if it has one, or a program of its cgroup.
     if kind == &kinds::SOCKET_FILTER && owner.as_ref().is_some_and(super::bpf::is_watched) {
-        let has_own = group.find(|sample| sample.seen().socket().map(|socket| socket.filtered != 0));
+        let has_own = group.find(|sample| sample.socket().map(|socket| socket.filtered != 0));
         let confidence = if has_own == Some(false) { Confidence::Certain } else { Confidence::Possible };
         return super::bpf::cgroup(owner.as_ref(), group, context)
             .kind(&kinds::BPF_CGROUP_INGRESS)
@@ -113,7 +113,7 @@ fn closed_port(protocol: u8, address: IpAddr, port: u16, group: &Group, context:
         IPPROTO_TCP => ("listens on", "an RST", "-lntp"),
         _ => ("takes", "an error", "-lnp"),
     };
-    let sender = group.find(Sample::addresses).map(|(source, _)| source.to_string());
+    let sender = group.addresses().map(|(source, _)| source.to_string());
     let elsewhere = bound_elsewhere(protocol, port, netns, context).map_or_else(String::new, |bound| {
         format!(" Something is at that port, but at the address {bound} only.")
     });
@@ -149,7 +149,7 @@ fn receive_buffer(
     context: &Context,
 ) -> Story {
     let netns = group.key.netns;
-    let told = group.find(|sample| sample.seen().socket().map(|socket| (socket.rmem, socket.rcvbuf)));
+    let told = group.find(|sample| sample.socket().map(|socket| (socket.rmem, socket.rcvbuf)));
     let (rmem, rcvbuf) = told
         .or_else(|| context.udp_socket(netns, address, port).map(|socket| (socket.rmem, socket.rcvbuf)))
         .unwrap_or_default();
@@ -183,7 +183,7 @@ fn receive_buffer(
 }
 
 fn backlog(protocol: u8, port: u16, owner: Option<&Owner>, group: &Group, context: &Context) -> Story {
-    let told = group.find(|sample| sample.seen().socket().map(|socket| (socket.backlog, socket.rcvbuf)));
+    let told = group.find(|sample| sample.socket().map(|socket| (socket.backlog, socket.rcvbuf)));
     let (backlog, rcvbuf) = told.unwrap_or_default();
     let text = format!(
         "{} held the socket's lock while packets came in; they wait in its backlog, and that is full ({backlog} bytes). Shorter \

@@ -3,7 +3,7 @@
 use lossdrop_common::facts::NetfilterFacts;
 
 use crate::{
-    diagnose::group::Sample,
+    drops::Kept,
     rules::{Api, Candidate, Family, What},
 };
 
@@ -11,18 +11,18 @@ use crate::{
 const NAME: usize = 31;
 
 /// The probes saw what became of the packet, and not only that it was there.
-pub(super) fn is_told(sample: &Sample) -> bool {
-    sample.seen().netfilter().is_some_and(|told| told.flags != 0)
+pub(super) fn is_told(sample: &Kept) -> bool {
+    sample.netfilter().is_some_and(|told| told.flags != 0)
 }
 
 /// Conntrack refused it.
-pub(super) fn is_by_conntrack(sample: &Sample) -> bool {
-    sample.seen().netfilter().is_some_and(|told| has(told, NetfilterFacts::CONNTRACK))
+pub(super) fn is_by_conntrack(sample: &Kept) -> bool {
+    sample.netfilter().is_some_and(|told| has(told, NetfilterFacts::CONNTRACK))
 }
 
 /// Those of the candidates that are not contradicted; all of them where that would be none: rules may come and go.
-pub(super) fn narrowed(candidates: Vec<Candidate>, sample: &Sample) -> Vec<Candidate> {
-    match sample.seen().netfilter() {
+pub(super) fn narrowed(candidates: Vec<Candidate>, sample: &Kept) -> Vec<Candidate> {
+    match sample.netfilter() {
         Some(told) => narrow(candidates, told),
         None => candidates,
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
+    identity::owners::Owner,
     machine::NetState,
-    owners::Owner,
     testing::diagnosis::{EDGE, TCP, UDP, WEB, context, key, link, machine, moved, of_link, state},
 };
 

@@ -1,45 +1,25 @@
-use std::collections::VecDeque;
-
 use super::*;
 use crate::{
-    accounting::Row,
-    decode::Layout,
-    source::Recorded,
+    capture::Recording,
+    kernel::counters::Row,
     testing::{self, diagnosis::block_on, fault},
 };
 
-/// Counters that are what they are.
-#[derive(Debug, Default)]
-struct Still {
-    counters: Counters,
-    stopped: bool,
-}
-
-impl Watched for Still {
-    fn stop(&mut self) -> Counters {
-        assert!(!self.stopped, "stopped twice");
-        self.stopped = true;
-        self.counters.clone()
-    }
-
-    fn counters(&mut self) -> Counters {
-        self.counters.clone()
-    }
-}
-
 /// So many batches of one fault each.
-fn watch(batches: usize) -> Watch<Recorded, Still> {
-    let recorded: VecDeque<Batch> = (0..batches).map(|_| testing::batch([&fault()])).collect();
-    let count = batches as u64;
-    let mut counters = Counters { seen: count, ..Counters::default() };
-    counters.rows.insert(fault().key, Row { count, sent: count, lost: 0 });
-    let collector = Collector::new(testing::describer(), Layout::default());
-    Watch::new(Recorded(recorded), Still { counters, stopped: false }, collector)
+fn watch(batches: usize) -> Watch {
+    let mut recording = Recording::default();
+    let mut counters = Counters::default();
+    for count in 1..=batches as u64 {
+        counters.seen = count;
+        counters.rows.insert(fault().key, Row { count, sent: count, lost: 0 });
+        recording.push(testing::batch([&fault()]), counters.clone());
+    }
+    Watch::new(Capture::File(recording), testing::observer(), Collector::default())
 }
 
 /// Drops in all, and those told in detail.
-fn collected(counters: &Counters, collector: Collector) -> (u64, u64) {
-    let groups = collector.finish(counters).groups;
+fn collected(collected: &Collected) -> (u64, u64) {
+    let groups = &collected.groups;
     (groups.iter().map(|group| group.count).sum(), groups.iter().map(|group| group.detailed).sum())
 }
 
@@ -66,8 +46,8 @@ fn it_goes_on_as_long_as_it_is_not_told_to_end() {
             receiver.await.expect("it was sent");
         };
         watch.until(end, Some(Progress::new(Duration::from_secs(1)))).await;
-        let (counters, collector) = watch.finish().await;
-        assert_eq!(collected(&counters, collector), (3, 3));
+        let (_, found) = watch.finish().await;
+        assert_eq!(collected(&found), (3, 3));
     });
 }
 
@@ -76,8 +56,8 @@ fn what_is_in_the_ring_when_it_ends_is_still_taken_in() {
     block_on(async {
         let mut watch = watch(50);
         watch.until(async {}, None).await;
-        let (counters, collector) = watch.finish().await;
-        assert_eq!(collected(&counters, collector), (50, 50));
+        let (_, found) = watch.finish().await;
+        assert_eq!(collected(&found), (50, 50));
     });
 }
 
@@ -87,7 +67,7 @@ fn nothing_is_read_or_lost_between_two_stages() {
         let mut watch = watch(4);
         watch.until(async {}, None).await;
         watch.until(async {}, None).await;
-        let (counters, collector) = watch.finish().await;
-        assert_eq!((counters.seen, collected(&counters, collector)), (4, (4, 4)));
+        let (counters, found) = watch.finish().await;
+        assert_eq!((counters.seen, collected(&found)), (4, (4, 4)));
     });
 }

@@ -32,6 +32,8 @@ fn a_line_has_all_names_that_the_options_have() {
         ("iface", "eth0"),
         ("netns", "web"),
         ("reason", "NO_SOCKET"),
+        ("mark", "0x10/0xff"),
+        ("len", "1401-"),
         ("cause", "mtu"),
         ("severity", "fault"),
     ];
@@ -123,6 +125,8 @@ prop_compose! {
         proto in proptest::collection::vec(0..256_u32, 0..3),
         (iface, netns) in (words(), words()),
         reason in proptest::collection::vec("[A-Z][A-Z_]{0,9}", 0..3),
+        marks in proptest::collection::vec((any::<u32>(), any::<u32>()), 0..3),
+        lens in proptest::collection::vec((any::<u32>(), any::<u32>()), 0..3),
     ) -> FilterArgs {
         FilterArgs {
             port, sport, dport, host, src, dst,
@@ -130,6 +134,8 @@ prop_compose! {
             iface: iface.iter().filter_map(|name| name.parse().ok()).collect(),
             netns,
             reason,
+            mark: marks.into_iter().map(|(value, mask)| Mark(MarkMatch { value: value & mask, mask })).collect(),
+            len: lens.into_iter().map(|(a, b)| Length(LenRange { first: a.min(b), last: a.max(b) })).collect(),
         }
     }
 }
@@ -142,7 +148,7 @@ proptest! {
         severities in proptest::collection::vec(0..4_usize, 0..3),
     ) {
         let selection = Selection {
-            cause: causes.iter().map(|at| crate::select::Cause::Kind(crate::knowledge::KINDS[*at])).collect(),
+            cause: causes.iter().map(|at| crate::drops::select::Cause::Kind(crate::knowledge::KINDS[*at])).collect(),
             severity: severities.iter().map(|at| crate::knowledge::Severity::ALL[*at]).collect(),
         };
         let shown = Some(filter.to_string()).filter(|shown| shown != "none").unwrap_or_default();
@@ -150,8 +156,7 @@ proptest! {
             let typed = FilterLine::parse(&line);
             prop_assert!(typed.is_ok(), "{}: {:?}", line, typed);
             let typed = typed.expect("it is");
-            prop_assert_eq!(typed.filter.to_string(), filter.to_string());
-            prop_assert_eq!(&typed.filter.netns, &filter.netns);
+            prop_assert_eq!(&typed.filter, &filter);
             prop_assert_eq!(typed.selection.to_string(), selection.to_string());
         }
     }

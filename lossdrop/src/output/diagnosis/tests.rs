@@ -118,7 +118,7 @@ fn full() -> Diagnosis {
              their kind alone"
                 .to_owned(),
         ],
-        accounting: Books { seen: 1_054_717, shown: 53_660, suppressed: 1050, filtered: 1_000_000, lost: 7 },
+        accounting: Accounting { seen: 1_054_717, shown: 53_660, suppressed: 1050, filtered: 1_000_000, lost: 7, ..Accounting::default() },
         duration_s: 10.04,
         kernel: "Linux 6.18.44".to_owned(),
         host: "box".to_owned(),
@@ -131,7 +131,7 @@ fn empty() -> Diagnosis {
         counters: Vec::new(),
         benign: Vec::new(),
         notes: Vec::new(),
-        accounting: Books { seen: 1, filtered: 1, ..Books::default() },
+        accounting: Accounting { seen: 1, filtered: 1, ..Accounting::default() },
         ..full()
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::sanitize::sanitize;
+use crate::text::sanitize::sanitize;
 
 /// Why a tool's answer is missing; as text a sentence.
 #[derive(Debug)]

@@ -1,24 +1,23 @@
 use std::{
     cell::RefCell,
-    fs,
+    fs, io,
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     rc::Rc,
     sync::{Arc, Mutex},
 };
 
-use lossdrop_common::Event as Drop;
+use lossdrop_common::Event;
 
 use super::*;
 use crate::{
-    accounting::Row,
-    decode::Layout,
+    capture::Recording,
     diagnose::survey::Survey,
-    namespaces::Namespaces,
-    source::Recorded,
+    identity::Namespaces,
+    kernel::counters::Row,
+    live::lens::GroupBy,
     testing::{self, diagnosis::block_on, fault, live, noise},
     top::{
-        lens::GroupBy,
         state::{Asked, Header, Prompt},
         view::Theme,
     },
@@ -26,85 +25,77 @@ use crate::{
 
 const LOOK: Look = Look { theme: Theme::Mono, utf8: false };
 
-/// Counters that are what the test says.
-#[derive(Clone, Debug, Default)]
-struct Told(Rc<RefCell<Counters>>);
-
-impl Watched for Told {
-    fn stop(&mut self) -> Counters {
-        self.counters()
-    }
-
-    fn counters(&mut self) -> Counters {
-        self.0.borrow().clone()
-    }
-}
-
-impl Told {
-    /// So many more of an event's kind are counted.
-    fn count(&self, event: &Drop, count: u64) {
-        let mut counters = self.0.borrow_mut();
-        counters.seen += count;
-        *counters.rows.entry(event.key).or_default() += Row { count, sent: count, lost: 0 };
-    }
-}
-
-type TestApp = App<Recorded, Told>;
-
 /// The filters that were asked for, and what the next start is to be.
 #[derive(Clone, Default)]
 struct Starts {
     asked: Rc<RefCell<Vec<String>>>,
-    next: Rc<RefCell<Option<Told>>>,
+    next: Rc<RefCell<Option<Recording>>>,
 }
 
-fn look_at_nothing(_: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) {
+fn survey_nothing(_: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) {
     (known, Survey::default())
 }
 
-fn started(watched: Told) -> Started<Recorded, Told> {
-    Started { source: Recorded::default(), watched, netns: BTreeSet::new(), began: Instant::now() }
+fn started(recording: Recording, filter: &FilterArgs) -> Started {
+    let capture = Capture::File(recording);
+    Started { capture, filter: filter.clone(), netns: BTreeSet::new(), began: Instant::now() }
 }
 
 /// Within a runtime only.
-fn app(interval: Duration) -> (TestApp, Told, Starts) {
-    let told = Told::default();
+fn app(interval: Duration) -> (App, Starts) {
     let starts = Starts::default();
-    let starter: Starter<Recorded, Told> = {
+    let starter: Starter = {
         let starts = starts.clone();
         Box::new(move |filter| {
             starts.asked.borrow_mut().push(filter.to_string());
-            starts.next.borrow_mut().take().map(started).ok_or_else(|| "the kernel says no".to_owned())
+            let next = starts.next.borrow_mut().take();
+            next.map(|next| started(next, filter)).ok_or(Error::Lockdown)
         })
     };
-    let windows = Windows::new(look_at_nothing, BTreeSet::new(), Namespaces::default());
-    let witness = Witness::new(testing::describer(), Layout::default());
+    let windows = Windows::new(survey_nothing, BTreeSet::new(), Namespaces::default());
     let header = Header { filter: "none".to_owned(), ..Header::default() };
     let state = State::new(live::lens(GroupBy::Cause), header);
-    let app = App::new(started(told.clone()), starter, witness, windows, state, interval);
-    (app, told, starts)
+    let first = started(Recording::default(), &FilterArgs::default());
+    let app = App::new(first, starter, testing::observer(), windows, state, interval);
+    (app, starts)
+}
+
+fn recording(app: &mut App) -> &mut Recording {
+    match &mut app.capture {
+        Capture::File(recording) => recording,
+        Capture::Live(_) => panic!("no test has root"),
+    }
+}
+
+/// So many more of an event's kind are counted.
+fn count(app: &mut App, event: &Event, count: u64) {
+    recording(app).count(|counters| {
+        counters.seen += count;
+        *counters.rows.entry(event.key).or_default() += Row { count, sent: count, lost: 0 };
+    });
 }
 
 /// The kernel counts these and tells of each.
-fn come(app: &mut TestApp, told: &Told, events: &[Drop]) {
-    events.iter().for_each(|event| told.count(event, 1));
-    app.source.0.push_back(testing::batch(events));
+fn come(app: &mut App, events: &[Event]) {
+    events.iter().for_each(|event| count(app, event, 1));
+    let counters = app.capture.counters();
+    recording(app).push(testing::batch(events), counters);
 }
 
 fn port(port: &str) -> FilterArgs {
     FilterArgs { port: vec![port.parse().expect("a port")], ..FilterArgs::default() }
 }
 
-fn totals(app: &TestApp) -> Vec<u64> {
+fn totals(app: &App) -> Vec<u64> {
     app.state.table.rows.iter().map(|row| row.total).collect()
 }
 
-fn typing(app: &mut TestApp) {
+fn typing(app: &mut App) {
     let (text, cursor) = (String::new(), 0);
     app.state.mode = Mode::Prompt(Prompt { what: Asked::Filter, text, cursor, error: None, opened: None });
 }
 
-fn error(app: &TestApp) -> Option<&str> {
+fn error(app: &App) -> Option<&str> {
     match &app.state.mode {
         Mode::Prompt(prompt) => prompt.error.as_deref(),
         _ => None,
@@ -126,7 +117,7 @@ impl Folder {
     }
 }
 
-impl std::ops::Drop for Folder {
+impl Drop for Folder {
     fn drop(&mut self) {
         // What is left of it hurts nobody.
         let _ = fs::remove_dir_all(&self.0);
@@ -136,13 +127,16 @@ impl std::ops::Drop for Folder {
 #[test]
 fn a_refresh_shows_what_was_counted_and_hides_noise() {
     block_on(async {
-        let (mut app, told, _) = app(Duration::from_secs(1));
-        come(&mut app, &told, &[fault(), fault(), noise()]);
-        told.0.borrow_mut().filtered = 4;
+        let (mut app, _) = app(Duration::from_secs(1));
+        come(&mut app, &[fault(), fault(), noise()]);
+        recording(&mut app).count(|counters| counters.filtered = 4);
         app.refresh().await;
         assert_eq!(totals(&app), [2]);
         let header = &app.state.header;
-        assert_eq!(header.books, Books { seen: 7, shown: 2, suppressed: 1, filtered: 4, lost: 0 });
+        assert_eq!(
+            header.books,
+            Accounting { seen: 7, shown: 2, suppressed: 1, filtered: 4, benign: 1, ..Accounting::default() }
+        );
         assert_eq!((header.benign, header.unselected), (1, 0));
         assert!(header.unix_ns > 0 && app.state.table.rows[0].exact);
     });
@@ -151,17 +145,17 @@ fn a_refresh_shows_what_was_counted_and_hides_noise() {
 #[test]
 fn filters_that_the_kernel_refuses_change_nothing_and_are_told() {
     block_on(async {
-        let (mut app, told, starts) = app(Duration::from_secs(1));
-        come(&mut app, &told, &[fault()]);
+        let (mut app, starts) = app(Duration::from_secs(1));
+        come(&mut app, &[fault()]);
         app.refresh().await;
         typing(&mut app);
         let selection = Selection { cause: vec!["mtu".parse().expect("known")], ..Selection::default() };
         app.filter(&port("80"), selection);
-        assert_eq!(error(&app), Some("the kernel says no"));
+        assert_eq!(error(&app), Some(Error::Lockdown.to_string().as_str()));
         assert_eq!(*starts.asked.borrow(), ["port 80"]);
         assert_eq!((app.state.header.filter.as_str(), totals(&app)), ("none", vec![1]));
         assert!(app.state.lens.selection.is_everything());
-        told.count(&fault(), 2);
+        count(&mut app, &fault(), 2);
         app.refresh().await;
         assert_eq!(totals(&app), [3], "it goes on with what it had");
     });
@@ -170,18 +164,16 @@ fn filters_that_the_kernel_refuses_change_nothing_and_are_told() {
 #[test]
 fn filters_that_the_kernel_takes_begin_anew_with_its_new_counters() {
     block_on(async {
-        let (mut app, told, starts) = app(Duration::from_secs(1));
-        come(&mut app, &told, &[fault(), fault()]);
+        let (mut app, starts) = app(Duration::from_secs(1));
+        come(&mut app, &[fault(), fault()]);
         app.refresh().await;
         typing(&mut app);
-        let new = Told::default();
-        *starts.next.borrow_mut() = Some(new.clone());
+        *starts.next.borrow_mut() = Some(Recording::default());
         app.filter(&port("80"), Selection::default());
         assert!(matches!(app.state.mode, Mode::Table));
         assert_eq!((app.state.header.filter.as_str(), totals(&app)), ("port 80", vec![]));
-        assert_eq!(app.state.header.books, Books::default());
-        told.count(&fault(), 99);
-        new.count(&fault(), 3);
+        assert_eq!(app.state.header.books, Accounting::default());
+        count(&mut app, &fault(), 3);
         app.refresh().await;
         assert_eq!(totals(&app), [3]);
         // The same again restarts nothing.
@@ -193,8 +185,8 @@ fn filters_that_the_kernel_takes_begin_anew_with_its_new_counters() {
 #[test]
 fn another_selection_only_looks_at_what_is_there() {
     block_on(async {
-        let (mut app, told, starts) = app(Duration::from_secs(1));
-        come(&mut app, &told, &[fault(), noise()]);
+        let (mut app, starts) = app(Duration::from_secs(1));
+        come(&mut app, &[fault(), noise()]);
         app.refresh().await;
         typing(&mut app);
         let selection =
@@ -208,53 +200,53 @@ fn another_selection_only_looks_at_what_is_there() {
 #[test]
 fn a_reset_counts_from_zero_and_forgets_details_of_before() {
     block_on(async {
-        let (mut app, told, _) = app(Duration::from_secs(1));
-        come(&mut app, &told, &[fault(), fault()]);
+        let (mut app, _) = app(Duration::from_secs(1));
+        come(&mut app, &[fault(), fault()]);
         app.refresh().await;
-        app.state.act(Action::Open, &app.model, Extent { page: 5, lines: 5 });
+        app.state.act(Action::Open, &app.live.model, Extent { page: 5, lines: 5 });
         // Counted, and its details still wait to be read.
-        come(&mut app, &told, &[noise()]);
+        come(&mut app, &[noise()]);
         app.reset();
-        assert!(totals(&app).is_empty() && app.source.0.is_empty());
+        assert!(totals(&app).is_empty() && !app.capture.read(&mut Batch::default()));
         assert!(matches!(app.state.mode, Mode::Table), "what was open is no more");
-        assert_eq!(app.state.header.books, Books::default());
+        assert_eq!(app.state.header.books, Accounting::default());
         app.refresh().await;
         assert_eq!((totals(&app), app.state.header.rate), (vec![], 0.0));
-        come(&mut app, &told, &[fault(), fault(), fault()]);
+        come(&mut app, &[fault(), fault(), fault()]);
         app.refresh().await;
         assert_eq!(totals(&app), [3]);
-        assert_eq!(app.state.header.books, Books { seen: 3, shown: 3, ..Books::default() });
+        assert_eq!(app.state.header.books, Accounting { seen: 3, shown: 3, ..Accounting::default() });
     });
 }
 
 #[test]
 fn a_reset_while_drops_go_on_loses_none_in_the_end() {
     block_on(async {
-        let (mut app, told, _) = app(Duration::from_secs(1));
-        told.count(&fault(), 10);
+        let (mut app, _) = app(Duration::from_secs(1));
+        count(&mut app, &fault(), 10);
         app.refresh().await;
         // The sum was read before the rows, and three drops came in between.
-        told.count(&fault(), 3);
-        told.0.borrow_mut().seen -= 3;
+        count(&mut app, &fault(), 3);
+        recording(&mut app).count(|counters| counters.seen -= 3);
         app.reset();
-        told.0.borrow_mut().seen += 3;
-        told.count(&fault(), 5);
+        recording(&mut app).count(|counters| counters.seen += 3);
+        count(&mut app, &fault(), 5);
         let (books, _) = app.finish();
-        assert_eq!(books, Books { seen: 5, shown: 5, ..Books::default() });
+        assert_eq!(books, Accounting { seen: 5, shown: 5, ..Accounting::default() });
     });
 }
 
 #[test]
 fn a_pause_holds_the_screen_while_the_counting_goes_on() {
     block_on(async {
-        let (mut app, told, _) = app(Duration::from_secs(1));
-        come(&mut app, &told, &[fault()]);
+        let (mut app, _) = app(Duration::from_secs(1));
+        come(&mut app, &[fault()]);
         app.refresh().await;
         app.state.paused = true;
         app.show();
         let (time, up) = (app.state.header.unix_ns, app.state.header.up);
         for _ in 0..3 {
-            come(&mut app, &told, &[fault()]);
+            come(&mut app, &[fault()]);
             app.refresh().await;
             assert_eq!(totals(&app), [1]);
         }
@@ -274,8 +266,8 @@ fn a_pause_holds_the_screen_while_the_counting_goes_on() {
 fn what_is_seen_is_written_for_its_user_alone_and_over_nothing() {
     block_on(async {
         let folder = Folder::new("write");
-        let (mut app, told, _) = app(Duration::from_secs(1));
-        come(&mut app, &told, &[fault()]);
+        let (mut app, _) = app(Duration::from_secs(1));
+        come(&mut app, &[fault()]);
         app.refresh().await;
         for (name, is_json) in [("frame.txt", false), ("frame.json", true)] {
             let name = folder.file(name);
@@ -302,11 +294,11 @@ fn what_is_seen_is_written_for_its_user_alone_and_over_nothing() {
 fn a_row_that_is_open_is_what_is_written() {
     block_on(async {
         let folder = Folder::new("row");
-        let (mut app, told, _) = app(Duration::from_secs(1));
-        come(&mut app, &told, &[fault()]);
+        let (mut app, _) = app(Duration::from_secs(1));
+        come(&mut app, &[fault()]);
         app.refresh().await;
-        app.state.act(Action::Open, &app.model, Extent { page: 5, lines: 5 });
-        app.state.act(Action::Write, &app.model, Extent { page: 5, lines: 5 });
+        app.state.act(Action::Open, &app.live.model, Extent { page: 5, lines: 5 });
+        app.state.act(Action::Write, &app.live.model, Extent { page: 5, lines: 5 });
         let name = folder.file("row.txt");
         app.write(&name, &LOOK, 100);
         assert!(matches!(app.state.mode, Mode::Detail { .. }), "back to where the name was asked for");
@@ -318,37 +310,39 @@ fn a_row_that_is_open_is_what_is_written() {
 #[test]
 fn the_final_books_have_every_drop_in_one_place() {
     block_on(async {
-        let (mut app, told, _) = app(Duration::from_secs(1));
-        come(&mut app, &told, &[fault(), noise()]);
+        let (mut app, _) = app(Duration::from_secs(1));
+        come(&mut app, &[fault(), noise()]);
         app.refresh().await;
-        told.count(&fault(), 5);
-        {
-            let mut counters = told.0.borrow_mut();
+        count(&mut app, &fault(), 5);
+        recording(&mut app).count(|counters| {
             counters.filtered = 7;
             counters.other.count = 2;
             counters.seen += 9;
             counters.add_missed(3);
-        }
+        });
         let (books, _) = app.finish();
-        assert_eq!(books, Books { seen: 19, shown: 8, suppressed: 1, filtered: 7, lost: 3 });
+        assert_eq!(
+            books,
+            Accounting { seen: 19, shown: 8, suppressed: 1, filtered: 7, lost: 3, benign: 1, unselected: 0 }
+        );
     });
 }
 
 #[test]
-fn a_failed_look_is_survived() {
+fn a_failed_survey_is_survived() {
     fn broken(_: &BTreeSet<u32>, _: Namespaces) -> (Namespaces, Survey) {
-        panic!("this look fails, as the test wants it");
+        panic!("this survey fails, as the test wants it");
     }
     block_on(async {
-        let (mut app, told, _) = app(Duration::from_secs(1));
-        app.windows = Windows::new(broken, BTreeSet::new(), Namespaces::default());
-        let failed = app.windows.progress().await;
+        let (mut app, _) = app(Duration::from_secs(1));
+        app.live.windows = Windows::new(broken, BTreeSet::new(), Namespaces::default());
+        let failed = app.live.windows.progress().await;
         assert!(failed.is_err());
         app.advance(failed);
-        come(&mut app, &told, &[fault()]);
+        come(&mut app, &[fault()]);
         app.refresh().await;
         assert_eq!(totals(&app), [1]);
-        assert!(app.windows.is_idle(), "another look waits its time");
+        assert!(app.live.windows.is_idle(), "another survey waits its time");
     });
 }
 
@@ -374,15 +368,15 @@ impl Page {
     }
 }
 
-fn json(app: &TestApp) -> String {
+fn json(app: &App) -> String {
     format!("{}\n", frame::json(&app.state, &app.details()))
 }
 
 #[test]
 fn so_many_frames_are_printed_and_each_is_json() {
     block_on(async {
-        let (mut app, told, _) = app(Duration::from_millis(1));
-        come(&mut app, &told, &[noise()]);
+        let (mut app, _) = app(Duration::from_millis(1));
+        come(&mut app, &[noise()]);
         let page = Page::default();
         let mut writer = Writer::new(page.clone());
         batch(&mut app, json, Some(3), &mut writer, std::future::pending()).await.expect("printed");
@@ -399,35 +393,35 @@ fn so_many_frames_are_printed_and_each_is_json() {
 #[test]
 fn the_last_frame_waits_for_its_culprits_but_not_for_ever() {
     block_on(async {
-        let (mut app, told, _) = app(Duration::from_millis(1));
-        come(&mut app, &told, &[fault()]);
-        // As if the machine had been looked at a while ago.
-        let looked = app.windows.progress().await;
-        app.advance(looked);
+        let (mut app, _) = app(Duration::from_millis(1));
+        come(&mut app, &[fault()]);
+        // As if the machine had been surveyed a while ago.
+        let surveyed = app.live.windows.progress().await;
+        app.advance(surveyed);
         let page = Page::default();
         let mut writer = Writer::new(page.clone());
         batch(&mut app, json, Some(1), &mut writer, std::future::pending()).await.expect("printed");
         let frames = page.frames();
         assert_eq!(frames.len(), 1);
         assert_eq!(frames[0]["rows"][0]["findings"].as_array().map(Vec::len), Some(1), "{}", frames[0]);
-        assert!(!app.model.has_unnamed());
+        assert!(!app.live.model.has_unnamed());
     });
 }
 
 #[test]
 fn frames_end_when_they_are_told_to_even_while_the_last_waits() {
     block_on(async {
-        let (mut app, _, _) = app(Duration::from_secs(3600));
+        let (mut app, _) = app(Duration::from_secs(3600));
         let page = Page::default();
         let mut writer = Writer::new(page.clone());
         batch(&mut app, json, None, &mut writer, std::future::ready(())).await.expect("ended");
         assert!(page.frames().is_empty());
-        // A look that never ends: only the stop does.
+        // A survey that never ends: only the stop does.
         fn endless(_: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) {
             std::thread::park_timeout(Duration::from_millis(300));
             (known, Survey::default())
         }
-        app.windows = Windows::new(endless, BTreeSet::new(), Namespaces::default());
+        app.live.windows = Windows::new(endless, BTreeSet::new(), Namespaces::default());
         app.interval = Duration::from_millis(1);
         let mut writer = Writer::new(page.clone());
         let mut polls = 0;

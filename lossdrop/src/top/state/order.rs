@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, collections::HashMap};
 
-use crate::top::lens::{Lens, Row, RowKey, SortBy};
+use crate::live::lens::{Lens, Row, RowKey, SortBy};
 
 /// Intervals of which a row's rate is made for its place.
 const SMOOTH: usize = 10;
@@ -83,9 +83,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        drops::select::Selection,
         knowledge::Severity,
-        select::Selection,
-        top::lens::{GroupBy, Mix},
+        live::lens::{GroupBy, Mix},
     };
 
     fn row(id: u64, severity: Severity, total: u64, history: &[f64]) -> Row {

@@ -15,14 +15,12 @@ use super::{
 };
 use crate::{
     diagnose::finding::{Culprit, Finding},
-    output::{
-        diagnosis::{Lengths, clock},
-        text::thousands,
-    },
-    top::{
-        detail::{CauseDetail, Detail, Packet},
+    live::{
+        detail::{CauseDetail, Packet, RowDetail},
         lens::{GroupBy, Row},
     },
+    output::diagnosis::{Lengths, clock},
+    text::thousands,
 };
 
 /// Cells before the text of a finding.
@@ -37,7 +35,7 @@ const HEIGHT: usize = 5;
 const LONGEST: usize = 120;
 
 /// Which row it is, and its numbers.
-pub(super) fn title(detail: &Detail, look: Look, width: usize) -> Vec<Line<'static>> {
+pub(super) fn title(detail: &RowDetail, look: Look, width: usize) -> Vec<Line<'static>> {
     let row = &detail.row;
     let name = if row.key.group == GroupBy::Cause { String::new() } else { format!("{}: ", row.name) };
     let culprit = if row.culprit.most.is_empty() { String::new() } else { format!(", {}", row.culprit) };
@@ -61,14 +59,14 @@ fn total(total: u64, exact: bool) -> String {
 }
 
 /// All of it, for the screen.
-pub(super) fn page(detail: &Detail, look: Look, width: usize) -> Page {
+pub(super) fn page(detail: &RowDetail, look: Look, width: usize) -> Page {
     let mut page = Page::new(look, width);
     fill(&mut page, detail);
     page
 }
 
 /// All of it, for a file: what is to be copied stays whole.
-pub(crate) fn whole(detail: &Detail, look: Look, width: usize) -> Vec<Line<'static>> {
+pub(crate) fn whole(detail: &RowDetail, look: Look, width: usize) -> Vec<Line<'static>> {
     let mut page = Page { whole: true, ..Page::new(look, width) };
     fill(&mut page, detail);
     let mut lines = title(detail, look, width);
@@ -77,7 +75,7 @@ pub(crate) fn whole(detail: &Detail, look: Look, width: usize) -> Vec<Line<'stat
     lines
 }
 
-fn fill(page: &mut Page, detail: &Detail) {
+fn fill(page: &mut Page, detail: &RowDetail) {
     for cause in &detail.causes {
         page.blank();
         match &cause.finding {
@@ -99,7 +97,7 @@ fn fill(page: &mut Page, detail: &Detail) {
 }
 
 /// Severity and what it is, and below how sure, and how often.
-fn heading(page: &mut Page, detail: &Detail, cause: &CauseDetail, title: &str, age: &str) {
+fn heading(page: &mut Page, detail: &RowDetail, cause: &CauseDetail, title: &str, age: &str) {
     let severity = format!("{}  ", cause.severity.as_str().to_ascii_uppercase());
     let label = page.look.span(&severity, page.look.severity(cause.severity));
     page.beside(label, Look::bold(), title);
@@ -108,7 +106,7 @@ fn heading(page: &mut Page, detail: &Detail, cause: &CauseDetail, title: &str, a
     page.wrap(INDENT, Look::dim(), &format!("{}, {drops} {unit}{age}", cause.confidence));
 }
 
-fn unexplained(page: &mut Page, detail: &Detail, cause: &CauseDetail) {
+fn unexplained(page: &mut Page, detail: &RowDetail, cause: &CauseDetail) {
     heading(page, detail, cause, &cause.cause, "");
     page.wrap(INDENT, Style::new(), &cause.meaning);
     evidence(page, &cause.evidence);
@@ -116,7 +114,7 @@ fn unexplained(page: &mut Page, detail: &Detail, cause: &CauseDetail) {
 }
 
 /// As `lossdrop diagnose` says it; the commands stand before the numbers, so that they are on the first screen.
-fn explained(page: &mut Page, detail: &Detail, cause: &CauseDetail, finding: &Finding) {
+fn explained(page: &mut Page, detail: &RowDetail, cause: &CauseDetail, finding: &Finding) {
     let age = format!(", as of {} ago", look::span(cause.age_s as f64));
     heading(page, detail, cause, &format!("{}: {}", finding.cause, finding.title), &age);
     culprit(page, finding);
@@ -187,7 +185,7 @@ fn evidence(page: &mut Page, evidence: &[String]) {
     }
 }
 
-fn flows(page: &mut Page, detail: &Detail) {
+fn flows(page: &mut Page, detail: &RowDetail) {
     if detail.flows.is_empty() {
         return;
     }

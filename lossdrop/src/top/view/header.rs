@@ -8,7 +8,7 @@ use super::{
     flow::{Item, flow},
     look::{Look, rate},
 };
-use crate::{output::text::thousands, top::state::State};
+use crate::{text::thousands, top::state::State};
 
 /// Cells that the first line keeps for the trend, where it is wide enough.
 const TREND: usize = 8;

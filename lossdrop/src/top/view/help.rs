@@ -11,10 +11,8 @@ use super::{
 };
 use crate::{
     knowledge::Severity,
-    top::{
-        keys::BINDINGS,
-        lens::{GroupBy, SortBy},
-    },
+    live::lens::{GroupBy, SortBy},
+    top::keys::BINDINGS,
 };
 
 /// Cells of the left column.

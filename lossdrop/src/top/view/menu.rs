@@ -10,9 +10,9 @@ use ratatui::{
 };
 
 use super::look::{Look, pad};
-use crate::top::{
-    lens::{GroupBy, SortBy},
-    state::{Mode, State},
+use crate::{
+    live::lens::{GroupBy, SortBy},
+    top::state::{Mode, State},
 };
 
 /// Cells of an entry: a mark, the key, the word.

@@ -13,11 +13,9 @@ use super::{
     page::Page,
 };
 use crate::{
-    output::text::thousands,
-    top::{
-        lens::{GroupBy, Mix, Row, SortBy, Table},
-        state::State,
-    },
+    live::lens::{GroupBy, Mix, Row, SortBy, Table},
+    text::thousands,
+    top::state::State,
 };
 
 /// What a cell is made of.

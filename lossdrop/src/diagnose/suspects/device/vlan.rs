@@ -4,14 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Story, Suspect, other};
 use crate::{
-    diagnose::{
-        context::Context,
-        finding::Culprit,
-        group::{Group, Sample},
-    },
+    diagnose::{context::Context, finding::Culprit, group::Group},
+    drops::{Kept, packet},
     knowledge::{Confidence, kinds},
     machine::{Link, PortVlan},
-    output::packet,
 };
 
 /// The port that frames come in by, and that has not their VLAN.
@@ -97,7 +93,7 @@ fn tell(
 
 /// The VLAN of the frames; `None` for those without a tag.
 fn tag(group: &Group) -> Option<u16> {
-    group.find(|sample: &Sample| packet::vlan(&sample.event))
+    group.find(|sample: &Kept| packet::vlan(&sample.event))
 }
 
 fn listed(vlans: &[PortVlan]) -> String {

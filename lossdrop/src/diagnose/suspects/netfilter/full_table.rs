@@ -7,9 +7,11 @@ use crate::{
         finding::Culprit,
         group::{Group, share_out},
     },
-    hook::{Engine, HookPoint},
     knowledge::{Confidence, kinds},
-    rules::Hook,
+    rules::{
+        Hook,
+        hook::{Engine, HookPoint},
+    },
 };
 
 /// Takes what conntrack refused out of the group, and returns the rest.

@@ -3,15 +3,13 @@
 use lossdrop_common::{Event, Facts, L3, Shape};
 
 use crate::{
-    decode::untold,
-    diagnose::group::Sample,
-    hook::HookPoint,
-    judge::name,
-    rules::{ConnectionState, Family, Hook, Packet},
+    drops::{Kept, judge::name},
+    kernel::layout::withheld,
+    rules::{ConnectionState, Family, Hook, Packet, hook::HookPoint},
 };
 
 /// What a rule can see of the packet.
-pub(super) fn packet(sample: &Sample, point: HookPoint) -> Packet {
+pub(super) fn packet(sample: &Kept, point: HookPoint) -> Packet {
     let event = &sample.event;
     let l3 = L3::from_u8(event.key.l3);
     let (source, destination) = sample.addresses().unzip();
@@ -48,10 +46,10 @@ pub(super) fn packet(sample: &Sample, point: HookPoint) -> Packet {
         },
         input_device,
         output_device,
-        mark: told(sample, untold::MARK).map(|facts| facts.packet.mark),
+        mark: known(sample, withheld::MARK).map(|facts| facts.packet.mark),
         connection: connection(sample, point),
         reply: connection_info(sample).map(|info| info >= 3),
-        packet_type: told(sample, untold::PACKET_TYPE).map(|facts| facts.packet.pkt_type),
+        packet_type: known(sample, withheld::PACKET_TYPE).map(|facts| facts.packet.pkt_type),
         arp_operation: (l3 == L3::Arp).then(|| word(6)).flatten(),
         ether_source: None,
         ether_destination: None,
@@ -59,9 +57,9 @@ pub(super) fn packet(sample: &Sample, point: HookPoint) -> Packet {
 }
 
 /// The devices that it came in by and is to leave by, as the hook has them.
-fn devices(sample: &Sample, point: HookPoint) -> (Option<String>, Option<String>) {
+fn devices(sample: &Kept, point: HookPoint) -> (Option<String>, Option<String>) {
     let own = Some(sample.iface()).filter(|name| !name.is_empty());
-    let route = sample.seen().route().map(|route| name(route.name));
+    let route = sample.route().map(|route| name(route.name));
     // Under a bridge, the rules of IP see the bridge rather than its ports.
     let is_bridged =
         point.family != Family::Bridge && sample.frames.iter().any(|frame| frame.starts_with("br_nf_"));
@@ -74,22 +72,22 @@ fn devices(sample: &Sample, point: HookPoint) -> (Option<String>, Option<String>
     }
 }
 
-/// The facts, unless this kernel does not tell this part of them.
-fn told(sample: &Sample, part: u32) -> Option<Facts> {
-    sample.facts.filter(|facts| facts.present & part == 0)
+/// The facts, unless this part of them would be wrong on this kernel.
+fn known(sample: &Kept, part: u32) -> Option<&Facts> {
+    sample.facts.as_deref().filter(|facts| facts.present & part == 0)
 }
 
 /// `enum ip_conntrack_info`.
-fn connection_info(sample: &Sample) -> Option<u8> {
-    let facts = told(sample, untold::CONNTRACK)?;
+fn connection_info(sample: &Kept) -> Option<u8> {
+    let facts = known(sample, withheld::CONNTRACK)?;
     (facts.present & Facts::CONNTRACK != 0).then_some(facts.packet.ctinfo)
 }
 
 /// `IP_CT_UNTRACKED`: such a packet has no connection.
 const UNTRACKED: u8 = 7;
 
-fn connection(sample: &Sample, point: HookPoint) -> Option<ConnectionState> {
-    let facts = told(sample, untold::CONNTRACK)?;
+fn connection(sample: &Kept, point: HookPoint) -> Option<ConnectionState> {
+    let facts = known(sample, withheld::CONNTRACK)?;
     match connection_info(sample) {
         Some(0 | 3) => Some(ConnectionState::Established),
         Some(1 | 4) => Some(ConnectionState::Related),

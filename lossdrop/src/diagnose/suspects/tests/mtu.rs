@@ -4,7 +4,7 @@ use super::*;
 use crate::machine::{Link, Peer};
 
 /// Two of so many bytes, with facts of a veth pair whose other end has MTU 100.
-fn with_facts(netns: u32, l4: u8, lens: [u32; 2]) -> [Sample; 2] {
+fn with_facts(netns: u32, l4: u8, lens: [u32; 2]) -> [Kept; 2] {
     lens.map(|len| sample(event(netns, l4, 80, len), Some(facts())))
 }
 

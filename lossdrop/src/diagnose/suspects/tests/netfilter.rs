@@ -9,11 +9,10 @@ const INPUT: [&str; 4] = ["nft_do_chain", "nft_do_chain_inet", "nf_hook_slow", "
 
 /// So many datagrams that died at the hook of these functions.
 fn at(frames: &[&str], count: u64) -> Group {
-    let one = Sample {
+    let one = Kept {
         frames: frames.iter().map(|frame| (*frame).to_owned()).collect(),
-        ..sample(event(WEB, UDP, 9, 60), Some(facts()))
+        ..sample(event(WEB, UDP, 9, 60), Some(lossdrop_common::Facts { present: 0, ..facts() }))
     };
-    let one = Sample { facts: one.facts.map(|facts| lossdrop_common::Facts { present: 0, ..facts }), ..one };
     group(&kinds::NETFILTER_DROP, Target::Hook("INPUT".to_owned()), (0..count).map(|_| one.clone()))
 }
 

@@ -2,8 +2,8 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::{
+    identity::owners::Owner,
     machine::{Listener, NetState, Scope, UdpSocket},
-    owners::Owner,
     testing::diagnosis::moved,
 };
 
@@ -57,7 +57,7 @@ fn a_socket_that_is_bound_to_any_address_is_found_too() {
 #[test]
 fn the_packet_s_own_socket_comes_before_any_other() {
     let own = Owner { pid: 1, comm: "own".to_owned(), cgroup: String::new() };
-    let one = Sample { owner: Some(own), ..sample(event(WEB, UDP, 9, 60), Some(facts())) };
+    let one = Kept { owner: Some(own), ..sample(event(WEB, UDP, 9, 60), Some(facts())) };
     let target = Target::Port(UDP, address("10.0.0.2"), 9);
     let told = told(group(&kinds::SOCKET_RCVBUF, target, [one]), &machine_at("10.0.0.2"));
     assert!(told.contains("own[1]") && !told.contains("syslogd"), "{told}");

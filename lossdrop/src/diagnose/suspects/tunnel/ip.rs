@@ -4,11 +4,8 @@ use std::net::IpAddr;
 
 use super::{Story, Suspect};
 use crate::{
-    diagnose::{
-        context::Context,
-        finding::Culprit,
-        group::{Group, Sample},
-    },
+    diagnose::{context::Context, finding::Culprit, group::Group},
+    drops::Kept,
     knowledge::{Confidence, kinds},
     machine::{Link, Query, Tunnel},
 };
@@ -29,7 +26,7 @@ struct Outer {
 }
 
 impl Outer {
-    fn of(sample: &Sample) -> Option<Self> {
+    fn of(sample: &Kept) -> Option<Self> {
         let (from, to) = sample.addresses()?;
         let kind = match sample.event.key.l4 {
             IPPROTO_GRE => "gre",

@@ -34,7 +34,7 @@ fn why(peers: &[WgPeer], to: IpAddr) -> Option<Why> {
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Option<Suspect<'static>> {
     let link = context.link(group.key.netns, group.key.ifindex)?;
-    let to = group.find(super::Sample::addresses).map(|(_, to)| to)?;
+    let to = group.addresses().map(|(_, to)| to)?;
     let peers = context.wireguard_peers(group.key.netns, link.index)?;
     let (device, why, count) = (link.name.clone(), why(&peers, to)?, peers.len());
     let culprit = match &why {

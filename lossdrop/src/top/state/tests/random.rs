@@ -117,7 +117,7 @@ proptest! {
                 match effect {
                     Effect::Filter(_, selection) => state.lens.selection = selection,
                     Effect::Refresh
-                    | Effect::Look
+                    | Effect::Survey
                     | Effect::Quit
                     | Effect::Write(_)
                     | Effect::Copy(_)

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use crate::{
-    diagnose::finding::{Books, Culprit, Finding, Fix, Flow, Size},
+    diagnose::finding::{Culprit, Finding, Fix, Flow, Size},
+    drops::accounting::Accounting,
     knowledge::{Confidence, Severity, kinds},
-    testing::diagnosis::finding,
-    top::{
-        detail::{CauseDetail, Detail, Packet},
+    live::{
+        detail::{CauseDetail, Packet, RowDetail},
         lens::{GroupBy, Lens, Mix, Row, RowKey, SortBy, Table},
-        state::{Asked, Header, Mode, Prompt, State},
     },
+    testing::diagnosis::finding,
+    top::state::{Asked, Header, Mode, Prompt, State},
 };
 
 /// 2026-01-02T03:04:05.678901234Z.
@@ -150,7 +151,14 @@ pub(crate) fn state() -> State {
             rate: 1204.3,
             rate_1m: 981.0,
             history: trend(&[2, 3, 5, 7, 7, 6, 5, 7, 8, 7], 150.0),
-            books: Books { seen: 187_736, shown: 2114, suppressed: 185_622, filtered: 0, lost: 0 },
+            books: Accounting {
+                seen: 187_736,
+                shown: 2114,
+                suppressed: 185_622,
+                filtered: 0,
+                lost: 0,
+                ..Accounting::default()
+            },
             benign: 402,
             unselected: 0,
             details_lost: 0,
@@ -162,7 +170,7 @@ pub(crate) fn state() -> State {
             sort: SortBy::Rate,
             reversed: false,
             benign: false,
-            selection: crate::select::Selection::default(),
+            selection: crate::drops::select::Selection::default(),
         },
         paused: false,
         selected: Some(key(GroupBy::Cause, 2)),
@@ -207,7 +215,8 @@ pub(crate) fn flows() -> State {
 pub(crate) fn empty() -> State {
     let mut state = state();
     state.table = Table { rows: Vec::new(), shown: 0, benign: 402, unselected: 12 };
-    state.header.books = Books { seen: 414, shown: 0, suppressed: 414, filtered: 1907, lost: 0 };
+    state.header.books =
+        Accounting { seen: 414, shown: 0, suppressed: 414, filtered: 1907, lost: 0, ..Accounting::default() };
     state.header.unselected = 12;
     [state.header.rate, state.header.rate_1m] = [0.0; 2];
     state.header.history = vec![0.0; 30];
@@ -291,8 +300,8 @@ fn cause(row: &Row, finding: Option<Finding>) -> CauseDetail {
     }
 }
 
-fn detail_of(row: Row, causes: Vec<CauseDetail>) -> Detail {
-    Detail {
+fn detail_of(row: Row, causes: Vec<CauseDetail>) -> RowDetail {
+    RowDetail {
         row,
         causes,
         flows: vec![
@@ -320,23 +329,23 @@ fn detail_of(row: Row, causes: Vec<CauseDetail>) -> Detail {
     }
 }
 
-pub(crate) fn mtu_detail() -> Detail {
+pub(crate) fn mtu_detail() -> RowDetail {
     let cause = cause(&mtu_row(), Some(mtu_finding()));
     detail_of(mtu_row(), vec![cause])
 }
 
-pub(crate) fn rule_detail() -> Detail {
+pub(crate) fn rule_detail() -> RowDetail {
     let cause = cause(&rule_row(), Some(rule_finding()));
     detail_of(rule_row(), vec![cause])
 }
 
 /// Two causes, and the culprit of none is known yet; no packet was told in detail.
-pub(crate) fn unexplained_detail() -> Detail {
+pub(crate) fn unexplained_detail() -> RowDetail {
     let row = devices().table.rows.swap_remove(0);
     let causes = vec![cause(&mtu_row(), None), cause(&buffer_row(), None)];
-    Detail { flows: Vec::new(), sample: None, stack: Vec::new(), ..detail_of(row, causes) }
+    RowDetail { flows: Vec::new(), sample: None, stack: Vec::new(), ..detail_of(row, causes) }
 }
 
-pub(crate) fn opened(detail: Detail, scroll: usize) -> State {
+pub(crate) fn opened(detail: RowDetail, scroll: usize) -> State {
     State { mode: Mode::Detail { detail: Box::new(detail), scroll }, ..state() }
 }

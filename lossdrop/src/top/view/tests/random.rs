@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::{fixture::*, *};
-use crate::top::{
-    lens::{GroupBy, SortBy},
-    state::{Asked, Message, Prompt},
+use crate::{
+    live::lens::{GroupBy, SortBy},
+    top::state::{Asked, Message, Prompt},
 };
 
 /// Wide, narrow, and evil characters, too.
@@ -63,7 +63,7 @@ fn any_state() -> impl Strategy<Value = State> {
                 row.culprit.most.clone_from(&name);
                 row.netns.others = history;
                 row.history = vec![rate; history];
-                crate::top::lens::Row { name, rate, share: rate, total, exact: flag, ..row }
+                crate::live::lens::Row { name, rate, share: rate, total, exact: flag, ..row }
             };
             state.table.rows = rows.into_iter().map(row).collect();
             [state.header.books.seen, state.header.books.shown, state.header.books.suppressed, ..] = books;

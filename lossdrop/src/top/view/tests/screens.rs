@@ -2,12 +2,10 @@
 
 use super::{fixture::*, *};
 use crate::{
-    diagnose::finding::Books,
+    drops::accounting::Accounting,
     knowledge::Severity,
-    top::{
-        lens::{GroupBy, SortBy},
-        state::{Asked, Message},
-    },
+    live::lens::{GroupBy, SortBy},
+    top::state::{Asked, Message},
 };
 
 const ALL: [(u16, u16); 5] = [(80, 24), (100, 30), (200, 50), (40, 12), (20, 6)];
@@ -35,8 +33,14 @@ fn without_drops_the_screen_says_what_is_hidden() {
 /// Large numbers, losses, a selection, and everything else that the header can say.
 fn busy() -> State {
     let mut state = state();
-    state.header.books =
-        Books { seen: 1_187_736_001, shown: 212_114, suppressed: 1_185_622_000, filtered: 9_001, lost: 21 };
+    state.header.books = Accounting {
+        seen: 1_187_736_001,
+        shown: 212_114,
+        suppressed: 1_185_622_000,
+        filtered: 9_001,
+        lost: 21,
+        ..Accounting::default()
+    };
     state.header.details_lost = 1234;
     state.header.filter = "port 80 host 10.0.0.1".to_owned();
     state.header.rate = 2_345_678.0;

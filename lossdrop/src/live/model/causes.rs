@@ -1,0 +1,270 @@
+//! Causes: first a group of drops that look alike, then the culprits that a look at the machine names.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::table::is_rule;
+use crate::{
+    diagnose::{
+        build::Named,
+        finding::{Culprit, Finding},
+        group::{GroupKey, Target},
+    },
+    drops::{Kept, packet, verdict::Verdict},
+    knowledge::{Confidence, Kind, Severity},
+};
+
+/// The number of a cause.
+pub type CauseId = u32;
+
+/// Groups that are told apart; drops beyond are grouped by kind and device alone.
+const GROUPS_AT_MOST: usize = 4096;
+/// Culprits of one kind in one namespace; those beyond are told together.
+const OF_ONE_KIND: usize = 24;
+
+/// A cause of drops.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    pub kind: &'static Kind,
+    pub severity: Severity,
+    pub confidence: Confidence,
+    /// Where the culprit is: for a veth, not where the packet was.
+    pub netns: u32,
+    pub culprit: Option<Culprit>,
+    pub evidence: Vec<String>,
+    pub finding: Option<Finding>,
+    /// When the finding was made, since the counting began.
+    pub at: Duration,
+    pub sample: Option<Kept>,
+    /// Drops that look alike, and no culprit.
+    group: Option<Target>,
+    /// For such: whose its drops were when the machine was last looked at.
+    parts: Vec<(CauseId, u64)>,
+    search: Search,
+    /// The number of its rule; 0 for none.
+    rule: u32,
+}
+
+impl Cause {
+    /// What stands for the culprit while nobody is named: what the drops have in common.
+    pub fn target(&self) -> Option<String> {
+        match self.group.as_ref()? {
+            Target::None | Target::Number(_) => None,
+            Target::Hook(hook) => Some(hook.clone()).filter(|hook| !hook.is_empty()),
+            Target::Port(l4, address, 0) => Some(format!("{} {address}", packet::protocol_word(*l4))),
+            Target::Port(l4, address, port) => {
+                Some(format!("{} {}", packet::protocol_word(*l4), packet::endpoint(*address, *port)))
+            }
+            Target::Destination(address) | Target::Path(_, address) => Some(format!("to {address}")),
+        }
+    }
+}
+
+/// How far the search for the culprit of a group is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Search {
+    Wanted,
+    /// The machine was looked at since its first drop.
+    UnderWay,
+    Over,
+}
+
+/// What makes a culprit the same one as before.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Identity {
+    kind: String,
+    netns: u32,
+    /// Type and name.
+    culprit: Option<(&'static str, String)>,
+}
+
+/// A group, whose its drops are, and whether that is exact.
+pub(super) type Resolved = (CauseId, Vec<(CauseId, u64)>, bool);
+
+/// All of them.
+#[derive(Clone, Debug, Default)]
+pub struct Causes {
+    all: Vec<Cause>,
+    /// Noise apart from what is none.
+    groups: HashMap<(GroupKey, bool), CauseId>,
+    known: HashMap<Identity, CauseId>,
+    of_kind: HashMap<(String, u32), usize>,
+    /// Names of rules with their namespaces: a rule may be the culprit of several causes.
+    rules: Vec<(u32, String)>,
+}
+
+impl Causes {
+    pub fn get(&self, id: CauseId) -> Option<&Cause> {
+        self.all.get(id as usize)
+    }
+
+    fn add(&mut self, cause: Cause) -> CauseId {
+        self.all.push(cause);
+        u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// The cause that stands for a group.
+    pub(super) fn of_group(&mut self, mut key: GroupKey, verdict: &Verdict) -> CauseId {
+        if let Some(known) = self.known_group(&key, verdict) {
+            return known;
+        }
+        if self.groups.len() >= GROUPS_AT_MOST {
+            key.target = Target::None;
+            if let Some(known) = self.known_group(&key, verdict) {
+                return known;
+            }
+        }
+        let id = self.add(Cause {
+            kind: verdict.kind,
+            severity: verdict.severity,
+            confidence: verdict.confidence,
+            netns: key.netns,
+            culprit: None,
+            evidence: verdict.evidence.clone(),
+            finding: None,
+            at: Duration::ZERO,
+            sample: None,
+            group: Some(key.target.clone()),
+            parts: Vec::new(),
+            search: Search::Wanted,
+            rule: 0,
+        });
+        self.groups.insert((key, verdict.severity == Severity::Benign), id);
+        id
+    }
+
+    /// A group is as bad as the worst of its drops, and as sure as the least sure of them.
+    fn known_group(&mut self, key: &GroupKey, verdict: &Verdict) -> Option<CauseId> {
+        let id = *self.groups.get(&(key.clone(), verdict.severity == Severity::Benign))?;
+        let cause = self.all.get_mut(id as usize)?;
+        cause.severity = cause.severity.max(verdict.severity);
+        cause.confidence = cause.confidence.min(verdict.confidence);
+        Some(id)
+    }
+
+    /// Takes in the culprits; returns for each group whose its drops are, and whether that is exact.
+    pub(super) fn learn(&mut self, named: Vec<Named>, at: Duration) -> Vec<Resolved> {
+        let mut resolved: HashMap<CauseId, (Vec<(CauseId, u64)>, bool)> = HashMap::new();
+        for named in named {
+            let parts = named.parts.clone();
+            let exact = named.finding.as_ref().is_none_or(|finding| finding.exact);
+            let id = self.culprit(named, at);
+            for (group, count) in parts {
+                if let Some(group) = self.groups.get(&(group, false)) {
+                    let (parts, all_exact) = resolved.entry(*group).or_insert((Vec::new(), true));
+                    parts.push((id, count));
+                    *all_exact &= exact;
+                }
+            }
+        }
+        let mut resolved: Vec<Resolved> =
+            resolved.into_iter().map(|(group, (parts, exact))| (group, parts, exact)).collect();
+        for (_, parts, exact) in &mut resolved {
+            // Which of several had a drop that no look has seen is a guess.
+            *exact &= parts.iter().filter(|(_, weight)| *weight > 0).count() < 2;
+        }
+        resolved.sort_unstable();
+        for (group, parts, _) in &resolved {
+            if let Some(cause) = self.all.get_mut(*group as usize) {
+                cause.parts.clone_from(parts);
+            }
+        }
+        resolved
+    }
+
+    /// The cause of a culprit, with the latest that is known of it.
+    fn culprit(&mut self, named: Named, at: Duration) -> CauseId {
+        let kind = named.kind.to_string();
+        let name = named.culprit.as_ref().map(|culprit| (culprit.r#type, culprit.name.clone()));
+        let mut identity = Identity { kind: kind.clone(), netns: named.netns, culprit: name };
+        let mut culprit = named.culprit;
+        if !self.known.contains_key(&identity) {
+            let of_kind = self.of_kind.entry((kind, named.netns)).or_default();
+            *of_kind += 1;
+            if *of_kind > OF_ONE_KIND {
+                identity.culprit = Some(("others", String::new()));
+                culprit = Some(Culprit::new("others", "others"));
+            }
+        }
+        let evidence = named.finding.as_ref().map(|finding| finding.evidence.clone()).unwrap_or_default();
+        if let Some(id) = self.known.get(&identity) {
+            if let Some(known) = self.all.get_mut(*id as usize)
+                && (named.confidence >= known.confidence || known.finding.is_none())
+            {
+                known.severity = named.severity;
+                known.confidence = named.confidence;
+                known.evidence = evidence;
+                known.finding = named.finding;
+                known.culprit = culprit;
+                known.at = at;
+                known.sample = named.sample.or(known.sample.take());
+            }
+            return *id;
+        }
+        let rule = self.number_rule(named.kind, named.netns, culprit.as_ref());
+        let id = self.add(Cause {
+            kind: named.kind,
+            severity: named.severity,
+            confidence: named.confidence,
+            netns: named.netns,
+            culprit,
+            evidence,
+            finding: named.finding,
+            at,
+            sample: named.sample,
+            group: None,
+            parts: Vec::new(),
+            search: Search::Over,
+            rule,
+        });
+        self.known.insert(identity, id);
+        id
+    }
+
+    /// The number of a cause's rule, from 1; 0 for none.
+    pub(super) fn rule(&self, id: CauseId) -> u32 {
+        self.get(id).map_or(0, |cause| cause.rule)
+    }
+
+    pub(super) fn rule_name(&self, number: u32) -> Option<&str> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.rules.get(index).map(|(_, name)| name.as_str())
+    }
+
+    /// Numbers the rule, if the culprit is one.
+    fn number_rule(&mut self, kind: &Kind, netns: u32, culprit: Option<&Culprit>) -> u32 {
+        let Some(culprit) = culprit.filter(|culprit| is_rule(kind, culprit)) else { return 0 };
+        let known = self.rules.iter().position(|(of, name)| *of == netns && *name == culprit.name);
+        let index = known.unwrap_or_else(|| {
+            self.rules.push((netns, culprit.name.clone()));
+            self.rules.len() - 1
+        });
+        u32::try_from(index + 1).unwrap_or(0)
+    }
+
+    /// The machine was looked at after a drop of this cause.
+    pub(super) fn note_survey(&mut self, id: CauseId) {
+        if let Some(cause) = self.all.get_mut(id as usize)
+            && cause.search == Search::Wanted
+        {
+            cause.search = Search::UnderWay;
+        }
+    }
+
+    /// The search is over: what has no culprit now gets none by looking again at once. Groups whose first drops came
+    /// after the look still wait for theirs.
+    pub(super) fn searched(&mut self) {
+        for cause in self.all.iter_mut().filter(|cause| cause.search == Search::UnderWay) {
+            cause.search = Search::Over;
+        }
+    }
+
+    /// A group whose culprit nobody has looked for. Noise has none.
+    pub(super) fn is_unnamed(&self, id: CauseId) -> bool {
+        self.get(id).is_some_and(|cause| cause.search != Search::Over && cause.severity != Severity::Benign)
+    }
+
+    /// Whose the drops of a cause are: its own, or by weights those of the culprits that its group had last.
+    pub(super) fn resolve(&self, id: CauseId) -> &[(CauseId, u64)] {
+        self.get(id).map(|cause| cause.parts.as_slice()).unwrap_or_default()
+    }
+}
