@@ -133,7 +133,7 @@ fn reasons_are_those_of_the_running_kernel() -> Result<()> {
 fn reasons_have_a_row_each() -> Result<()> {
     let (rows, reasons) = (run(&["reasons"])?.stdout, json(&["reasons", "--json"])?);
     let title: Vec<_> = rows[0].split_whitespace().collect();
-    ensure!(title == ["NUMBER", "REASON", "CLASS", "NOISE", "MEANING"], "{title:?}");
+    ensure!(title == ["NUMBER", "REASON", "CAUSE", "NOISE", "MEANING"], "{title:?}");
     let reasons = reasons.as_array().context("no list")?;
     ensure!(rows.len() == reasons.len() + 1, "{} rows of {}", rows.len() - 1, reasons.len());
     for (row, reason) in rows[1..].iter().zip(reasons) {

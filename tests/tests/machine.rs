@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use lossdrop::identity::Namespaces;
 use lossdrop::machine::{
     self, Hook, Limit, Machine, Moved, NetState, Query, Route, RouteKind, Scope, attached, delta,
     reverse_path, route, sysctl,
 };
-use lossdrop::identity::Namespaces;
 use lossdrop_lab::Netns;
 use lossdrop_lab::traffic::{udp_bind, udp_send};
 use lossdrop_lab::veth::{End, Neighbours, veth};

@@ -22,7 +22,7 @@ use crate::{
         probes::Outcome,
         symbols::Symbols,
     },
-    output::json::VERSION,
+    text::JSON_VERSION,
 };
 
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -121,7 +121,7 @@ fn gather(btf: Option<&Path>) -> Result<Report> {
     };
     facts.push(symbols());
     Ok(Report {
-        v: VERSION,
+        v: JSON_VERSION,
         release: preflight.release,
         can_trace: uses.is_some(),
         uses: uses.map(Way::name),
@@ -326,7 +326,7 @@ mod tests {
             line("drop reasons", can_trace, if can_trace { "91 named" } else { "none" }, "reasons"),
         ];
         Report {
-            v: VERSION,
+            v: JSON_VERSION,
             release: "6.18.44".to_owned(),
             can_trace,
             uses: can_trace.then_some("tp_btf"),

@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     kernel::{reasons::Reasons, types::Types},
     knowledge::{self, Noise},
-    output::json::VERSION,
+    text::JSON_VERSION,
 };
 
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -34,7 +34,7 @@ struct Line<'a> {
 fn lines(reasons: &Reasons) -> impl Iterator<Item = Line<'_>> {
     reasons.iter().map(|(number, name)| match knowledge::reason(name) {
         Some(known) => Line {
-            v: VERSION,
+            v: JSON_VERSION,
             number,
             name,
             cause: known.kind.class.as_str(),
@@ -46,7 +46,7 @@ fn lines(reasons: &Reasons) -> impl Iterator<Item = Line<'_>> {
             meaning: known.meaning,
         },
         None => Line {
-            v: VERSION,
+            v: JSON_VERSION,
             number,
             name,
             cause: "unknown",

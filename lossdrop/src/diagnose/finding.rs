@@ -7,12 +7,14 @@ use serde_json::Value;
 
 use crate::{
     drops::accounting::Accounting,
-    knowledge::{Confidence, Kind, Severity},
+    knowledge::{Assessment, Kind, Severity},
 };
 
 /// Everything that a run found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Diagnosis {
+    /// [`JSON_VERSION`](crate::text::JSON_VERSION).
+    pub v: u32,
     /// The worst first.
     pub findings: Vec<Finding>,
     /// The kernel's own counters that moved.
@@ -31,21 +33,15 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// The worst of the findings.
     pub fn severity(&self) -> Severity {
-        self.findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Benign)
+        self.findings.iter().map(|finding| finding.assessment.severity).max().unwrap_or(Severity::Benign)
     }
 }
 
 /// One thing that is the matter, with all the drops that it explains.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// The class.
-    pub cause: &'static str,
-    #[serde(serialize_with = "displayed")]
-    pub kind: &'static Kind,
-    #[serde(serialize_with = "displayed")]
-    pub severity: Severity,
-    #[serde(serialize_with = "displayed")]
-    pub confidence: Confidence,
+    #[serde(flatten)]
+    pub assessment: Assessment,
     /// Its drops passed `skb:kfree_skb`; otherwise the kernel's counters alone tell of them.
     pub traced: bool,
     pub title: String,
@@ -73,11 +69,59 @@ pub struct Finding {
     pub look: Vec<Fix>,
 }
 
+/// Each with the name that users see.
+macro_rules! objects {
+    ($($name:ident $word:literal,)+) => {
+        /// What a culprit is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Object {
+            $($name,)+
+        }
+
+        impl std::fmt::Display for Object {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$name => $word,)+
+                })
+            }
+        }
+    };
+}
+
+objects! {
+    Chain "chain",
+    Conntrack "conntrack",
+    Device "device",
+    Filter "filter",
+    Hook "hook",
+    Host "host",
+    Neighbour "neighbour",
+    Nfqueue "nfqueue",
+    Others "others",
+    Peer "peer",
+    Policy "policy",
+    Port "port",
+    Program "program",
+    Protocol "protocol",
+    Qdisc "qdisc",
+    Route "route",
+    Rule "rule",
+    Rules "rules",
+    Socket "socket",
+    Sysctl "sysctl",
+    Tunnel "tunnel",
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Who is responsible.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Culprit {
-    /// `rule`, `chain`, `device`, `qdisc`, `socket`, `route`, `sysctl`, `neighbour`, `program`, …
-    pub r#type: &'static str,
+    pub r#type: Object,
     pub name: String,
     /// The rule's text, the process, or what else tells it from others; may be empty.
     pub text: String,
@@ -86,8 +130,8 @@ pub struct Culprit {
 }
 
 impl Culprit {
-    pub fn new(r#type: &'static str, name: impl Into<String>) -> Self {
-        Self { r#type, name: name.into(), ..Self::default() }
+    pub fn new(r#type: Object, name: impl Into<String>) -> Self {
+        Self { r#type, name: name.into(), text: String::new(), more: BTreeMap::new() }
     }
 
     #[must_use]

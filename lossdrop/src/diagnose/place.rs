@@ -109,8 +109,9 @@ mod tests {
             (3, "host", "/proc/1/ns/net"),
             (4, "odd", "/run/netns/two words"),
         ];
-        let namespaces = known
-            .map(|(inum, name, path)| (inum, Namespace::new(Identity::Named(name.to_owned()), PathBuf::from(path))));
+        let namespaces = known.map(|(inum, name, path)| {
+            (inum, Namespace::new(Identity::Named(name.to_owned()), PathBuf::from(path)))
+        });
         Places { namespaces: Namespaces::from_known(namespaces), own: Some(3) }
     }
 

@@ -117,7 +117,10 @@ fn read_rules(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{identity::{Identity, Namespace}, testing::diagnosis::WEB};
+    use crate::{
+        identity::{Identity, Namespace},
+        testing::diagnosis::WEB,
+    };
 
     #[test]
     fn a_note_is_one_sentence_of_two() {

@@ -10,7 +10,7 @@ use lossdrop_common::DropKey;
 
 use crate::{
     kernel::{Names, symbols::is_tracing},
-    knowledge::{Class, Confidence, Kind, Severity, classify},
+    knowledge::{Assessment, Class, Confidence, Kind, Severity, classify},
 };
 
 /// Keys at which the cache begins anew. Only drops beyond the key table can bring more than it holds.
@@ -24,20 +24,18 @@ pub struct Described {
     /// `symbol+0x1f`; the bare address where the kernel hides its symbols.
     pub location: String,
     pub symbol: Option<String>,
-    pub kind: &'static Kind,
-    pub severity: Severity,
-    pub confidence: Confidence,
+    pub assessment: Assessment,
     pub meaning: &'static str,
 }
 
 impl Described {
     pub fn class(&self) -> Class {
-        self.kind.class
+        self.assessment.kind.class
     }
 
     /// Noise: hidden by default.
     pub fn benign(&self) -> bool {
-        self.severity == Severity::Benign
+        self.assessment.severity == Severity::Benign
     }
 }
 
@@ -68,9 +66,7 @@ impl Describer {
         let classified = classify(reason.as_deref(), symbol.as_deref(), key);
         let described = Rc::new(Described {
             location: self.address(key.location),
-            kind: classified.kind,
-            severity: classified.severity,
-            confidence: classified.confidence,
+            assessment: classified.assessment,
             meaning: classified.meaning,
             reason,
             symbol,

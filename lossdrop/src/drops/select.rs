@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::{
     drops::verdict::Verdict,
-    knowledge::{Class, KINDS, Kind, Severity, kind},
+    knowledge::{Assessment, Class, KINDS, Kind, Severity, kind},
     text::near,
 };
 
@@ -80,13 +80,10 @@ pub struct Selection {
 }
 
 impl Selection {
-    pub fn takes(&self, verdict: &Verdict) -> bool {
-        self.takes_kind(verdict.kind, verdict.severity)
-    }
-
-    pub fn takes_kind(&self, kind: &Kind, severity: Severity) -> bool {
+    pub fn takes(&self, assessment: &Assessment) -> bool {
+        let Assessment { kind, severity, .. } = assessment;
         (self.cause.is_empty() || self.cause.iter().any(|cause| cause.covers(kind)))
-            && (self.severity.is_empty() || self.severity.contains(&severity))
+            && (self.severity.is_empty() || self.severity.contains(severity))
     }
 
     /// Nothing was asked for.
@@ -116,7 +113,8 @@ mod tests {
     use crate::knowledge::{Confidence, kinds};
 
     fn verdict(kind: &'static Kind, severity: Severity) -> Verdict {
-        Verdict { kind, severity, confidence: Confidence::Certain, evidence: Vec::new() }
+        let assessment = Assessment { kind, severity, confidence: Confidence::Certain };
+        Verdict { assessment, evidence: Vec::new() }
     }
 
     fn selection(causes: &[&str], severities: &[Severity]) -> Selection {
@@ -129,7 +127,9 @@ mod tests {
         let veth = verdict(&kinds::MTU_VETH_PEER, Severity::Fault);
         let rule = verdict(&kinds::NETFILTER_RULE, Severity::Policy);
         let flaky = verdict(&kinds::NETFILTER_RULE, Severity::Fault);
-        let taken = |selection: &Selection| [&veth, &rule, &flaky].map(|verdict| selection.takes(verdict));
+        let taken = |selection: &Selection| {
+            [&veth, &rule, &flaky].map(|verdict| selection.takes(&verdict.assessment))
+        };
         assert_eq!(taken(&Selection::default()), [true, true, true]);
         assert_eq!(taken(&selection(&["mtu"], &[])), [true, false, false]);
         assert_eq!(taken(&selection(&["Netfilter/Rule", "mtu/forward"], &[])), [false, true, true]);

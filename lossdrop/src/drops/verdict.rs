@@ -2,15 +2,13 @@
 
 use crate::{
     drops::describe::Described,
-    knowledge::{Confidence, Kind, Severity},
+    knowledge::{Assessment, Confidence, Kind, Severity},
 };
 
 /// What is the matter with a drop, how much it matters, and how sure that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    pub kind: &'static Kind,
-    pub severity: Severity,
-    pub confidence: Confidence,
+    pub assessment: Assessment,
     /// What it rests on, one sentence each without a full stop.
     pub evidence: Vec<String>,
 }
@@ -18,9 +16,9 @@ pub struct Verdict {
 impl Verdict {
     /// The verdict by reason and location alone.
     pub fn of(described: &Described) -> Self {
-        let Described { kind, severity, confidence, meaning, .. } = *described;
+        let Described { assessment, meaning, .. } = *described;
         let evidence = if meaning.is_empty() { Vec::new() } else { vec![meaning.to_owned()] };
-        Self { kind, severity, confidence, evidence }
+        Self { assessment, evidence }
     }
 }
 
@@ -32,7 +30,8 @@ mod tests {
     #[test]
     fn the_verdict_rests_on_the_meaning_of_reason_and_location() {
         let described = testing::describer().describe(&fault().key);
-        let Verdict { kind, severity, confidence, evidence } = Verdict::of(&described);
+        let Verdict { assessment: Assessment { kind, severity, confidence }, evidence } =
+            Verdict::of(&described);
         assert_eq!(
             (kind.to_string().as_str(), severity, confidence),
             ("netfilter/drop", Severity::Policy, Confidence::Certain)

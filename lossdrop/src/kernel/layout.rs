@@ -1,5 +1,6 @@
 //! What an event holds, and where: as the kernel program was configured.
 
+#[cfg(doc)]
 use lossdrop_common::Facts;
 
 /// Bits of [`Facts::present`] that user space sets: what a packet has, though this kernel does not tell it.

@@ -6,6 +6,7 @@ use super::{
     Applies, Class, Confidence, Kind, LOCATIONS, Location, Noise, REASONS, Reason, Severity,
     conditions::is_no_packet, kinds,
 };
+use crate::knowledge::Assessment;
 
 /// Reasons that say how a buffer was freed and not why: the location decides.
 const VAGUE: [&str; 3] = ["NOT_SPECIFIED", "QUEUE_PURGE", "NOT_DROPPED_YET"];
@@ -13,51 +14,56 @@ const VAGUE: [&str; 3] = ["NOT_SPECIFIED", "QUEUE_PURGE", "NOT_DROPPED_YET"];
 /// What is known of a drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Classified {
-    pub kind: &'static Kind,
-    /// [`Severity::Benign`] is noise: counted, but hidden by default.
-    pub severity: Severity,
-    pub confidence: Confidence,
+    pub assessment: Assessment,
     /// One sentence without a full stop; empty only for [`kinds::UNKNOWN_UNKNOWN`].
     pub meaning: &'static str,
 }
 
 impl Classified {
     const UNKNOWN: Self = Self {
-        kind: &kinds::UNKNOWN_UNKNOWN,
-        severity: Severity::Fault,
-        confidence: Confidence::Possible,
+        assessment: Assessment {
+            kind: &kinds::UNKNOWN_UNKNOWN,
+            severity: Severity::Fault,
+            confidence: Confidence::Possible,
+        },
         meaning: "",
     };
     /// The kernel frees a good many buffers that carry nothing and belong to sockets (netlink, `AF_UNIX`).
     const NO_PACKET: Self = Self {
-        kind: &kinds::HOUSEKEEPING_LOCAL_SOCKET,
-        severity: Severity::Benign,
-        confidence: Confidence::Certain,
+        assessment: Assessment {
+            kind: &kinds::HOUSEKEEPING_LOCAL_SOCKET,
+            severity: Severity::Benign,
+            confidence: Confidence::Certain,
+        },
         meaning: "an empty buffer that carries no packet",
     };
 
     pub fn class(&self) -> Class {
-        self.kind.class
+        self.assessment.kind.class
     }
 
     pub fn benign(&self) -> bool {
-        self.severity == Severity::Benign
+        self.assessment.severity == Severity::Benign
     }
 
     fn from_reason(row: &Reason, key: &DropKey) -> Self {
         Self {
-            kind: row.kind,
-            severity: severity(&row.noise, row.severity, key),
-            confidence: row.confidence,
+            assessment: Assessment {
+                kind: row.kind,
+                severity: severity(&row.noise, row.severity, key),
+                confidence: row.confidence,
+            },
             meaning: row.meaning,
         }
     }
 
     fn from_location(row: &Location, key: &DropKey) -> Self {
         Self {
-            kind: row.kind,
-            severity: severity(&row.noise, row.severity, key),
-            confidence: row.confidence,
+            assessment: Assessment {
+                kind: row.kind,
+                severity: severity(&row.noise, row.severity, key),
+                confidence: row.confidence,
+            },
             meaning: row.meaning,
         }
     }
@@ -96,9 +102,12 @@ pub fn classify(reason: Option<&str>, symbol: Option<&str>, key: &DropKey) -> Cl
     if reason.is_some() && entry.is_none() {
         let place = symbol.and_then(|symbol| location(Some(VAGUE[0]), symbol, key));
         return place.map_or(Classified::UNKNOWN, |row| Classified {
-            severity: if row.severity == Severity::Benign { Severity::Fault } else { row.severity },
-            confidence: row.confidence.min(Confidence::Likely),
-            ..Classified::from_location(row, key)
+            assessment: Assessment {
+                kind: row.kind,
+                severity: if row.severity == Severity::Benign { Severity::Fault } else { row.severity },
+                confidence: row.confidence.min(Confidence::Likely),
+            },
+            meaning: row.meaning,
         });
     }
     if let Some(row) = symbol.and_then(|symbol| location(reason, symbol, key)) {
@@ -413,7 +422,7 @@ mod tests {
     #[test]
     fn a_reason_is_certain_and_a_function_s_usual_meaning_is_likely() {
         let judged = |reason, symbol, key: &DropKey| {
-            let Classified { kind, severity, confidence, .. } = classify(reason, Some(symbol), key);
+            let Assessment { kind, severity, confidence } = classify(reason, Some(symbol), key).assessment;
             (kind.to_string(), severity, confidence)
         };
         use {Confidence::*, Severity::*};
@@ -467,8 +476,11 @@ mod tests {
     fn every_reason_at_every_location_gets_a_class_and_a_sentence() {
         let check = |reason, symbol: &str, shape| {
             let key = DropKey { l3: 4, l4: IPPROTO_TCP, shape, ..DropKey::default() };
-            let Classified { kind, meaning, .. } = classify(reason, Some(symbol), &key);
-            assert!(kind.class == Class::Unknown || !meaning.is_empty(), "{reason:?} {symbol} {shape:#x}");
+            let Classified { assessment, meaning } = classify(reason, Some(symbol), &key);
+            assert!(
+                assessment.kind.class == Class::Unknown || !meaning.is_empty(),
+                "{reason:?} {symbol} {shape:#x}"
+            );
         };
         for shape in Shape::NAMES.iter().map(|(bit, _)| bit.0) {
             for symbol in LOCATIONS.iter().flat_map(|row| row.symbols) {

@@ -1,4 +1,40 @@
-//! How much a drop matters, and how sure lossdrop is of its cause.
+//! What is the matter with a drop, how much it matters, and how sure lossdrop is of it.
+
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+
+use super::Kind;
+
+/// What is the matter, how much it matters, and how sure that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Assessment {
+    pub kind: &'static Kind,
+    pub severity: Severity,
+    pub confidence: Confidence,
+}
+
+impl Assessment {
+    /// Of this kind, as bad as it usually is.
+    pub fn new(kind: &'static Kind, confidence: Confidence) -> Self {
+        Self { kind, severity: kind.severity, confidence }
+    }
+
+    /// Noise: counted, but hidden by default.
+    pub fn benign(&self) -> bool {
+        self.severity == Severity::Benign
+    }
+}
+
+impl Serialize for Assessment {
+    /// As `cause` (the coarse one), `kind` (the fine one), `severity` and `confidence`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Assessment", 4)?;
+        fields.serialize_field("cause", self.kind.class.as_str())?;
+        fields.serialize_field("kind", &self.kind.to_string())?;
+        fields.serialize_field("severity", self.severity.as_str())?;
+        fields.serialize_field("confidence", self.confidence.as_str())?;
+        fields.end()
+    }
+}
 
 /// How much a drop matters. Ordered: the worst is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

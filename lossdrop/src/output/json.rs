@@ -11,12 +11,9 @@ use crate::{
     capture::Needs,
     drops::{Drop, accounting::Accounting, packet},
     identity::{Namespace, Owner},
-    knowledge::Class,
+    knowledge::{Assessment, Class},
+    text::JSON_VERSION,
 };
-
-/// The version of what all of lossdrop's JSON looks like. Fields may be added under the same number; what a field means,
-/// its type and its unit change only under the next one.
-pub const VERSION: u32 = 1;
 
 /// Writes JSON lines.
 #[derive(Clone, Debug, Default)]
@@ -39,10 +36,8 @@ struct DropLine<'a> {
     location: &'a str,
     symbol: Option<&'a str>,
     benign: bool,
-    cause: &'static str,
-    kind: &'a str,
-    severity: &'static str,
-    confidence: &'static str,
+    #[serde(flatten)]
+    assessment: Assessment,
     evidence: &'a [String],
     netns: Option<Netns<'a>>,
     iface: Option<Interface<'a>>,
@@ -156,16 +151,13 @@ impl Format for Json {
         line(
             &DropLine {
                 r#type: "drop",
-                v: VERSION,
+                v: JSON_VERSION,
                 ts: &self.timestamp(drop.unix_ns),
                 reason: drop.described.reason.as_deref(),
                 location: &drop.described.location,
                 symbol: drop.described.symbol.as_deref(),
                 benign: drop.described.benign(),
-                cause: verdict.kind.class.as_str(),
-                kind: &verdict.kind.to_string(),
-                severity: verdict.severity.as_str(),
-                confidence: verdict.confidence.as_str(),
+                assessment: verdict.assessment,
                 evidence: &verdict.evidence,
                 netns: Netns::of(event.key.netns, drop.netns),
                 iface: (event.key.ifindex != 0).then_some(Interface {
@@ -211,7 +203,7 @@ impl Format for Json {
         line(
             &SummaryLine {
                 r#type: "summary",
-                v: VERSION,
+                v: JSON_VERSION,
                 accounting: summary.accounting,
                 suppressed_benign: summary.accounting.benign,
                 suppressed_unselected: summary.accounting.unselected,

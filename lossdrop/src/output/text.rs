@@ -90,7 +90,7 @@ impl Format for Text {
         let described = &drop.described;
         let dim = Style::new().dimmed();
         let verdict = &drop.verdict;
-        let plain = if verdict.severity == Severity::Benign { dim } else { Style::new() };
+        let plain = if verdict.assessment.severity == Severity::Benign { dim } else { Style::new() };
         let time = self.time(drop.unix_ns);
         let inum = format!("net:{}", drop.event.key.netns);
         let netns = match drop.event.key.netns {
@@ -108,7 +108,7 @@ impl Format for Text {
         self.row(
             [
                 (&time, dim),
-                (&verdict.kind.words(), style(verdict.severity)),
+                (&verdict.assessment.kind.words(), style(verdict.assessment.severity)),
                 (reason, plain),
                 (&described.location, plain),
                 (netns, plain),

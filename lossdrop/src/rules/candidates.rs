@@ -1,10 +1,11 @@
 //! Which rules and policies of a hook may have dropped a packet.
 
 use super::{
-    model::{Api, Chain, Family, Hook, Rule, Ruleset, Verdict},
+    model::{Api, Chain, Rule, Ruleset, Verdict},
     packet::Packet,
     walk::Walk,
 };
+use crate::knowledge::{Family, Hook};
 
 /// Where a packet was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use crate::rules::{
+use crate::knowledge::{
     Family::{self, Arp, Bridge, Ip, Ip6, Netdev},
-    Hook::{self, Egress, Forward, Ingress, Input, Output, Postrouting, Prerouting},
+    Hook,
+    hooks::{CALLERS, ENTRIES, ICMP_SENDERS},
 };
 
 /// What evaluated them.
@@ -38,76 +39,6 @@ impl fmt::Display for HookPoint {
     }
 }
 
-/// The functions that call a hook (Linux 5.10 to 7.2); a function that the compiler may inline is listed with its
-/// callers.
-const CALLERS: &[(&str, Family, Hook)] = &[
-    ("ip_rcv", Ip, Prerouting),
-    ("ip_list_rcv", Ip, Prerouting),
-    ("ip_sublist_rcv", Ip, Prerouting),
-    ("ip_local_deliver", Ip, Input),
-    ("ip_forward", Ip, Forward),
-    ("ipmr_queue_xmit", Ip, Forward),
-    ("ipmr_queue_fwd_xmit", Ip, Forward),
-    ("__ip_local_out", Ip, Output),
-    ("ip_local_out", Ip, Output),
-    ("raw_send_hdrinc", Ip, Output),
-    ("raw_sendmsg", Ip, Output),
-    ("ip_output", Ip, Postrouting),
-    ("ip_mc_output", Ip, Postrouting),
-    ("br_nf_pre_routing", Ip, Prerouting),
-    ("br_nf_post_routing", Ip, Postrouting),
-    ("br_nf_forward_ip", Ip, Forward),
-    ("br_nf_forward", Ip, Forward),
-    ("br_nf_forward_arp", Arp, Forward),
-    ("ipv6_rcv", Ip6, Prerouting),
-    ("ipv6_list_rcv", Ip6, Prerouting),
-    ("ip6_sublist_rcv", Ip6, Prerouting),
-    ("br_nf_pre_routing_ipv6", Ip6, Prerouting),
-    ("ip6_input", Ip6, Input),
-    ("ip6_mc_input", Ip6, Input),
-    ("ip6_forward", Ip6, Forward),
-    ("ip6mr_forward2", Ip6, Forward),
-    ("__ip6_local_out", Ip6, Output),
-    ("ip6_local_out", Ip6, Output),
-    ("ip6_xmit", Ip6, Output),
-    ("rawv6_send_hdrinc", Ip6, Output),
-    ("rawv6_sendmsg", Ip6, Output),
-    ("ndisc_send_skb", Ip6, Output),
-    ("mld_sendpack", Ip6, Output),
-    ("igmp6_send", Ip6, Output),
-    ("ip6_output", Ip6, Postrouting),
-    ("arp_rcv", Arp, Input),
-    ("arp_xmit", Arp, Output),
-    ("br_handle_frame", Bridge, Prerouting),
-    ("nf_hook_bridge_pre", Bridge, Prerouting),
-    ("br_pass_frame_up", Bridge, Input),
-    ("br_handle_local_finish", Bridge, Input),
-    ("__br_forward", Bridge, Forward),
-    ("__br_handle_local_finish", Bridge, Input),
-    ("br_forward", Bridge, Forward),
-    ("br_flood", Bridge, Forward),
-    ("maybe_deliver", Bridge, Forward),
-    ("deliver_clone", Bridge, Forward),
-    ("br_dev_xmit", Bridge, Output),
-    ("__br_deliver", Bridge, Output),
-    ("br_deliver", Bridge, Output),
-    ("br_forward_finish", Bridge, Postrouting),
-    ("__netif_receive_skb_core", Netdev, Ingress),
-    ("nf_ingress", Netdev, Ingress),
-    ("__dev_queue_xmit", Netdev, Egress),
-    ("nf_hook_egress", Netdev, Egress),
-];
-
-/// The entries of `nf_tables` for a family, which tell it even where the caller of the hook is not known.
-const ENTRIES: &[(&str, Family)] = &[
-    ("nft_do_chain_ipv4", Ip),
-    ("nft_do_chain_ipv6", Ip6),
-    ("nft_do_chain_arp", Arp),
-    ("nft_do_chain_bridge", Bridge),
-    ("nft_do_chain_netdev", Netdev),
-    ("nft_do_chain_inet_ingress", Netdev),
-];
-
 /// Finds the hook among the functions on the stack, innermost first; `None` where no hook is on it, or one that is not
 /// known.
 pub fn hook<S: AsRef<str>>(frames: &[S]) -> Option<HookPoint> {
@@ -134,20 +65,13 @@ pub fn hook<S: AsRef<str>>(frames: &[S]) -> Option<HookPoint> {
 
 /// The packet is an ICMP message that the kernel was about to send itself.
 pub fn is_own_icmp<S: AsRef<str>>(frames: &[S]) -> bool {
-    const SENDERS: [&str; 5] =
-        ["__icmp_send", "icmp_send", "icmp6_send", "icmpv6_send", "icmpv6_push_pending_frames"];
-    frames.iter().any(|frame| SENDERS.contains(&frame.as_ref()))
+    frames.iter().any(|frame| ICMP_SENDERS.contains(&frame.as_ref()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_caller_is_listed_once() {
-        let names: std::collections::BTreeSet<_> = CALLERS.iter().map(|(name, ..)| name).collect();
-        assert_eq!(names.len(), CALLERS.len());
-    }
+    use crate::knowledge::Hook::{Forward, Input, Prerouting};
 
     #[test]
     fn an_nft_rule_is_known_by_its_chain_and_the_hook_by_its_caller() {

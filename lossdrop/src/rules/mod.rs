@@ -22,8 +22,8 @@ mod xt;
 pub use blame::{Blame, Certainty, Culprit, Undecided, blame};
 pub use candidates::{Candidate, Comparison, Decisive, Place, What};
 pub use model::{
-    Api, Base, BitOperation, Chain, Counter, Family, Hook, Match, NamedSet, Operand, Relation, Rule, Ruleset,
-    Table, Test, Values, Verdict,
+    Api, Base, BitOperation, Chain, Counter, Match, NamedSet, Operand, Relation, Rule, Ruleset, Table, Test,
+    Values, Verdict,
 };
 pub use packet::{ConnectionState, Field, Packet, Read};
 pub use read::{Gap, read};

@@ -1,8 +1,9 @@
 //! The rules of one network namespace, as its tools list them.
 
-use std::{collections::HashMap, fmt, str::FromStr};
+use std::collections::HashMap;
 
 use super::{packet::Field, values::Elements};
+use crate::knowledge::{Family, Hook};
 
 /// Which tool made a table, hence which one changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,108 +24,6 @@ impl Api {
     /// The kernel runs its rules in `nft_do_chain`.
     pub const fn is_nft(self) -> bool {
         !matches!(self, Self::IptablesLegacy)
-    }
-}
-
-/// A table's family. Packets are of any but `Inet`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// IPv4.
-    Ip,
-    /// IPv6.
-    Ip6,
-    /// Both, and a device's ingress.
-    Inet,
-    /// ARP.
-    Arp,
-    /// Frames that a bridge forwards.
-    Bridge,
-    /// A device's ingress or egress.
-    Netdev,
-}
-
-impl Family {
-    /// As nft calls it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ip => "ip",
-            Self::Ip6 => "ip6",
-            Self::Inet => "inet",
-            Self::Arp => "arp",
-            Self::Bridge => "bridge",
-            Self::Netdev => "netdev",
-        }
-    }
-}
-
-impl FromStr for Family {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Self, ()> {
-        [Self::Ip, Self::Ip6, Self::Inet, Self::Arp, Self::Bridge, Self::Netdev]
-            .into_iter()
-            .find(|family| family.name() == name)
-            .ok_or(())
-    }
-}
-
-/// Where on a packet's way rules are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hook {
-    /// As the device receives it, before any protocol.
-    Ingress,
-    /// Before the route is known.
-    Prerouting,
-    /// To this machine.
-    Input,
-    /// Through this machine.
-    Forward,
-    /// From this machine.
-    Output,
-    /// On its way out, forwarded or not.
-    Postrouting,
-    /// As the device sends it.
-    Egress,
-}
-
-impl Hook {
-    /// As nft calls it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ingress => "ingress",
-            Self::Prerouting => "prerouting",
-            Self::Input => "input",
-            Self::Forward => "forward",
-            Self::Output => "output",
-            Self::Postrouting => "postrouting",
-            Self::Egress => "egress",
-        }
-    }
-}
-
-impl FromStr for Hook {
-    type Err = ();
-
-    /// By nft's name or that of iptables' chain.
-    fn from_str(name: &str) -> Result<Self, ()> {
-        [
-            Self::Ingress,
-            Self::Prerouting,
-            Self::Input,
-            Self::Forward,
-            Self::Output,
-            Self::Postrouting,
-            Self::Egress,
-        ]
-        .into_iter()
-        .find(|hook| hook.name().eq_ignore_ascii_case(name))
-        .ok_or(())
-    }
-}
-
-impl fmt::Display for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

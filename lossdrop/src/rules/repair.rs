@@ -2,9 +2,10 @@
 
 use super::{
     candidates::{Candidate, Decisive, What},
-    model::{Api, Family},
+    model::Api,
     words::{quote, split},
 };
+use crate::knowledge::Family;
 
 /// A shell line without the namespace's prefix, and what it does as a sentence.
 pub type Repair = (String, String);

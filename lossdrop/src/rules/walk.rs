@@ -3,10 +3,11 @@
 use super::{
     candidates::{Candidate, Decisive, Place, What},
     evaluate::{self, looked_up},
-    model::{Base, Chain, Family, Hook, Operand, Rule, Ruleset, Table, Values, Verdict},
+    model::{Base, Chain, Operand, Rule, Ruleset, Table, Values, Verdict},
     packet::Packet,
     values::Truth,
 };
+use crate::knowledge::{Family, Hook};
 
 /// How a chain lets a packet go, unless it dropped it.
 #[derive(Clone, Copy, Debug)]

@@ -1,11 +1,12 @@
 //! The conditions and the target of a rule of iptables, from its words.
 
 use super::{
-    model::{BitOperation, Family, Match, Operand, Relation, Test, Values, Verdict},
+    model::{BitOperation, Match, Operand, Relation, Test, Values, Verdict},
     packet::Field,
     save::{protocol_number, target, tcp_flag},
     values::{Elements, Range, device_range, mac_number, prefix_range},
 };
+use crate::knowledge::Family;
 
 /// What a rule consists of.
 #[derive(Clone, Debug)]

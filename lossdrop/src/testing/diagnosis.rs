@@ -14,7 +14,7 @@ use crate::{
     },
     drops::{Detail, Kept, verdict::Verdict},
     identity::{Identity, Namespace, Namespaces},
-    knowledge::{Confidence, Kind},
+    knowledge::{Assessment, Confidence, Kind},
     machine::{Link, Machine, Moved, NetState, Scope},
 };
 
@@ -71,9 +71,7 @@ pub(crate) fn of_link(index: u32, name: &str) -> Scope {
 
 pub(crate) fn verdict(kind: &'static Kind) -> Verdict {
     Verdict {
-        kind,
-        severity: kind.severity,
-        confidence: Confidence::Likely,
+        assessment: Assessment::new(kind, Confidence::Likely),
         evidence: vec!["the kernel says so".to_owned()],
     }
 }
@@ -98,7 +96,7 @@ pub(crate) fn sample(event: Event, facts: Option<Facts>) -> Kept {
 pub(crate) fn group(kind: &'static Kind, target: Target, samples: impl IntoIterator<Item = Kept>) -> Group {
     let mut samples = samples.into_iter().peekable();
     let first = samples.peek().map(|sample| sample.event.key).unwrap_or_default();
-    let key = GroupKey { kind: kind.to_string(), netns: first.netns, ifindex: first.ifindex, target };
+    let key = GroupKey { kind, netns: first.netns, ifindex: first.ifindex, target };
     let mut group = Group::new(key, verdict(kind));
     for sample in samples {
         *group.keys.entry(sample.event.key).or_default() += 1;
@@ -121,10 +119,7 @@ pub(crate) fn finding(
     numbers: impl IntoIterator<Item = (&'static str, u64)>,
 ) -> Finding {
     Finding {
-        cause: kind.class.as_str(),
-        kind,
-        severity: kind.severity,
-        confidence: Confidence::Certain,
+        assessment: Assessment::new(kind, Confidence::Certain),
         traced: true,
         title: kind.title.to_owned(),
         count,

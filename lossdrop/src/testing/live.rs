@@ -12,7 +12,7 @@ use crate::{
     diagnose::{build::Named, finding::Culprit, group::GroupKey},
     drops::{Drop, select::Selection},
     kernel::counters::{Counters, Row},
-    knowledge::{Confidence, Kind},
+    knowledge::{Assessment, Confidence, Kind},
     live::lens::{GroupBy, Lens, SortBy},
 };
 
@@ -49,9 +49,7 @@ pub(crate) fn named(
     let parts: Vec<(GroupKey, u64)> = parts.into_iter().collect();
     let count = parts.iter().map(|(_, count)| count).sum();
     Named {
-        kind,
-        severity: kind.severity,
-        confidence: Confidence::Certain,
+        assessment: Assessment::new(kind, Confidence::Certain),
         netns,
         finding: Some(finding(kind, count, culprit.clone(), [])),
         culprit: Some(culprit),

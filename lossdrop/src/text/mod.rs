@@ -1,5 +1,9 @@
 //! Text, whatever it is about: what may reach a terminal, numbers, spans of time, what was meant, messages.
 
+/// The version of what all of lossdrop's JSON looks like (`docs/json.md`). Fields may be added under the same number; what a
+/// field means, its type and its unit change only under the next one.
+pub const JSON_VERSION: u32 = 1;
+
 pub mod messages;
 mod near;
 mod numbers;

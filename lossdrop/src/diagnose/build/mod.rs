@@ -6,11 +6,12 @@ use std::{
 };
 
 use jiff::Timestamp;
+use lossdrop_common::DropKey;
 
 use super::{
     collect::Collected,
     context::{Context, Rules},
-    finding::{Benign, Culprit, Diagnosis, Finding},
+    finding::{Benign, CounterLine, Culprit, Diagnosis, Finding},
     group::{Group, GroupKey},
     place::Places,
     reconcile::{self, Part},
@@ -20,11 +21,13 @@ use super::{
     untraced,
 };
 use crate::{
+    diagnose::finding::Object,
     drops::{Kept, accounting::Accounting, select::Selection},
     identity::{namespaces::Namespaces, owners},
     kernel::counters::Counters,
-    knowledge::{Confidence, KINDS, Kind, Severity},
+    knowledge::{Assessment, Confidence, KINDS, Kind, Severity},
     machine,
+    text::JSON_VERSION,
 };
 
 /// The questions that are still asked when the run is over may take so long in all.
@@ -61,38 +64,114 @@ pub struct Evidence {
 pub fn diagnosis(evidence: Evidence) -> Diagnosis {
     let Evidence { namespaces, before, after, mut collected, counters, elapsed, scope, kernel, host } =
         evidence;
-    let mut notes = before.notes.clone();
-    notes.extend(after.notes.iter().cloned());
+    let mut notes: BTreeSet<String> = before.notes.union(&after.notes).cloned().collect();
     let mut context = context(Places::new(namespaces), before, after, &collected.groups);
     collected.judge(|group| suspects::recount(group, &context));
-    let named = name(collected.groups, &context);
-    if !scope.netns.is_empty() {
-        // Other namespaces were not asked for, unless a culprit is in one.
-        let culprits: BTreeSet<u32> = named.iter().map(|(_, suspect)| suspect.netns).collect();
-        let asked_for = |netns: u32| scope.netns.contains(&netns) || culprits.contains(&netns);
-        context.moved.retain(|moved| moved.netns.is_none_or(asked_for));
-        context.after.netns.retain(|netns, _| asked_for(*netns));
+    let suspected = gather(suspected(collected.groups, &context));
+    leave_out_others(&mut context, &scope, &suspected);
+    let (selected, refused) = select(found(&suspected, &context), &scope.selection);
+    let (findings, mut parts) = numbered(selected);
+    parts.extend(unshown(&collected.noise, &refused));
+    let lines = reconcile::lines(&context, &parts, &findings);
+    let unselected = drops_of(refused.iter().map(|(finding, _)| finding));
+    notes.extend(remarks(&counters, &scope, &lines, unselected));
+    Diagnosis {
+        v: JSON_VERSION,
+        accounting: books(&counters, &findings, &collected.benign, unselected),
+        ruled_out: ruled_out(&context, &findings),
+        counters: lines,
+        benign: benign(collected.benign),
+        findings,
+        notes: notes.into_iter().collect(),
+        duration_s: elapsed.as_secs_f64(),
+        kernel,
+        host,
     }
-    let mut findings: Vec<(Finding, Vec<Part>)> = named
-        .into_iter()
-        .map(|(group, suspect)| {
-            let parts = parts(&group, &suspect);
-            (finding(&group, &suspect, &context), parts)
-        })
-        .collect();
-    reconcile::confirm(&context, &mut findings);
-    let traced: Vec<Part> = findings.iter().flat_map(|(_, parts)| parts.clone()).collect();
-    let untraced: Vec<_> = untraced::findings(&context, &traced)
-        .into_iter()
-        .map(|(finding, part)| (finding, vec![part]))
-        .collect();
-    findings.extend(untraced);
-    let (mut findings, refused): (Vec<_>, Vec<_>) = findings
-        .into_iter()
-        .partition(|(finding, _)| scope.selection.takes_kind(finding.kind, finding.severity));
-    findings.sort_by_cached_key(|(finding, _)| rank(finding));
-    let (findings, mut all_parts) = numbered(findings);
-    all_parts.extend(collected.noise.iter().map(|(key, kind, count)| Part {
+}
+
+/// A finding with the drops that it stands for.
+type Found = (Finding, Vec<Part>);
+
+/// What is responsible for a group of drops, and which parts of the groups that were collected that is.
+struct Suspected<'a> {
+    group: Group,
+    suspect: Suspect<'a>,
+    parts: Vec<(GroupKey, u64)>,
+}
+
+/// Groups with their suspects: those with the same one are one.
+fn suspected<'a>(groups: Vec<Group>, context: &Context) -> Vec<Suspected<'a>> {
+    let mut all: Vec<Suspected<'a>> = Vec::new();
+    for group in groups {
+        let key = group.key.clone();
+        for (group, suspect) in suspects(group, context) {
+            let part = (key.clone(), group.count);
+            match all.iter_mut().find(|known| known.suspect.is(&suspect)) {
+                Some(known) => known.absorb(Suspected { group, suspect, parts: vec![part] }),
+                None => all.push(Suspected { group, suspect, parts: vec![part] }),
+            }
+        }
+    }
+    all
+}
+
+impl Suspected<'_> {
+    /// Takes in drops of the same suspect, or of one that it stands for. It is as sure as the least sure of them.
+    fn absorb(&mut self, other: Suspected<'_>) {
+        let confidence = &mut self.suspect.assessment.confidence;
+        *confidence = (*confidence).min(other.suspect.assessment.confidence);
+        self.group.absorb(other.group);
+        self.parts.extend(other.parts);
+    }
+
+    fn culprit(&self) -> Option<&str> {
+        self.suspect.culprit.as_ref().map(|culprit| culprit.name.as_str())
+    }
+}
+
+/// Namespaces that were not asked for are left out, unless a culprit is in one.
+fn leave_out_others(context: &mut Context, scope: &Scope, suspected: &[Suspected<'_>]) {
+    if scope.netns.is_empty() {
+        return;
+    }
+    let culprits: BTreeSet<u32> = suspected.iter().map(|known| known.suspect.netns).collect();
+    let asked_for = |netns: u32| scope.netns.contains(&netns) || culprits.contains(&netns);
+    context.moved.retain(|moved| moved.netns.is_none_or(asked_for));
+    context.after.netns.retain(|netns, _| asked_for(*netns));
+}
+
+/// A finding for each suspect, made as sure as the kernel's counters allow, and those of losses that only they tell of.
+fn found(suspected: &[Suspected<'_>], context: &Context) -> Vec<Found> {
+    let mut found = findings(suspected, context);
+    let traced: Vec<Part> = found.iter().flat_map(|(_, parts)| parts.clone()).collect();
+    let untraced = untraced::findings(context, &traced).into_iter();
+    found.extend(untraced.map(|(finding, part)| (finding, vec![part])));
+    found
+}
+
+fn findings(suspected: &[Suspected<'_>], context: &Context) -> Vec<Found> {
+    let of = |known: &Suspected<'_>| {
+        (finding(&known.group, &known.suspect, context), parts(&known.group, &known.suspect))
+    };
+    let mut findings: Vec<Found> = suspected.iter().map(of).collect();
+    reconcile::confirm(context, &mut findings);
+    findings
+}
+
+/// Those that were asked for, the worst first, and the others.
+fn select(found: Vec<Found>, selection: &Selection) -> (Vec<Found>, Vec<Found>) {
+    let (mut selected, refused): (Vec<Found>, Vec<Found>) =
+        found.into_iter().partition(|(finding, _)| selection.takes(&finding.assessment));
+    selected.sort_by_cached_key(|(finding, _)| rank(finding));
+    (selected, refused)
+}
+
+/// Drops that move counters, too, though no finding that is shown stands for them.
+fn unshown<'a>(
+    noise: &'a [(DropKey, &'static Kind, u64)],
+    refused: &'a [Found],
+) -> impl Iterator<Item = Part> + 'a {
+    let noise = noise.iter().map(|(key, kind, count)| Part {
         finding: None,
         kind,
         key: *key,
@@ -100,43 +179,19 @@ pub fn diagnosis(evidence: Evidence) -> Diagnosis {
         netns: key.netns,
         device: String::new(),
         benign: true,
-    }));
-    all_parts.extend(refused.iter().flat_map(|(_, parts)| parts.clone()));
-    let lines = reconcile::lines(&context, &all_parts, &findings);
-    let unselected =
-        refused.iter().filter(|(finding, _)| finding.traced).map(|(finding, _)| finding.count).sum();
-    let books = books(&counters, &findings, &collected.benign, unselected);
-    notes.extend(remarks(&counters));
-    if unselected > 0 {
-        notes.insert(format!(
-            "drops of other causes than {}: {unselected}, counted as suppressed",
-            scope.selection
-        ));
-    }
-    if let Some(filter) = scope.filter.filter(|_| lines.iter().any(|line| line.explained < line.delta)) {
-        notes.insert(format!(
-            "the kernel's counters count all packets, the findings only those that pass the filter ({filter})"
-        ));
-    }
-    Diagnosis {
-        ruled_out: ruled_out(&context, &findings),
-        counters: lines,
-        benign: benign(collected.benign),
-        findings,
-        notes: notes.into_iter().collect(),
-        accounting: books,
-        duration_s: elapsed.as_secs_f64(),
-        kernel,
-        host,
-    }
+    });
+    noise.chain(refused.iter().flat_map(|(_, parts)| parts.clone()))
+}
+
+/// Drops that findings stand for; what only counters tell of are none.
+fn drops_of<'a>(findings: impl Iterator<Item = &'a Finding>) -> u64 {
+    findings.filter(|finding| finding.traced).map(|finding| finding.count).sum()
 }
 
 /// A culprit, for a live view: what a diagnosis says of it, and which drops are its own.
 #[derive(Clone, Debug)]
 pub struct Named {
-    pub kind: &'static Kind,
-    pub severity: Severity,
-    pub confidence: Confidence,
+    pub assessment: Assessment,
     /// Where the culprit is.
     pub netns: u32,
     pub culprit: Option<Culprit>,
@@ -148,66 +203,36 @@ pub struct Named {
     pub sample: Option<Kept>,
 }
 
-/// A suspect, and which drops are its own.
-struct Suspected<'a> {
-    group: Group,
-    suspect: Suspect<'a>,
-    parts: Vec<(GroupKey, u64)>,
-}
-
 /// The culprits of a part of a run: between two surveys.
 pub fn named(namespaces: Namespaces, before: Survey, after: Survey, mut collected: Collected) -> Vec<Named> {
     collected.find_late_owners();
     let context = context(Places::new(namespaces), before, after, &collected.groups);
-    let mut named: Vec<Named> = Vec::new();
-    let mut suspected: Vec<Suspected<'_>> = Vec::new();
-    for mut group in collected.groups {
-        suspects::recount(&mut group, &context);
-        let key = group.key.clone();
-        if group.verdict.severity == Severity::Benign {
-            named.push(noise(key, group));
-            continue;
-        }
-        for (group, suspect) in suspects(group, &context) {
-            let part = (key.clone(), group.count);
-            match suspected.iter_mut().find(|known| known.suspect.is(&suspect)) {
-                Some(known) => {
-                    known.suspect.confidence = known.suspect.confidence.min(suspect.confidence);
-                    known.group.absorb(group);
-                    known.parts.push(part);
-                }
-                None => suspected.push(Suspected { group, suspect, parts: vec![part] }),
-            }
-        }
+    for group in &mut collected.groups {
+        suspects::recount(group, &context);
     }
-    let mut findings: Vec<(Finding, Vec<Part>)> = suspected
-        .iter()
-        .map(|Suspected { group, suspect, .. }| (finding(group, suspect, &context), parts(group, suspect)))
-        .collect();
-    reconcile::confirm(&context, &mut findings);
-    named.extend(suspected.into_iter().zip(findings).map(|(known, (finding, _))| Named {
-        kind: finding.kind,
-        severity: finding.severity,
-        confidence: finding.confidence,
+    let is_noise = |group: &Group| group.verdict.assessment.benign();
+    let (noisy, groups): (Vec<Group>, Vec<Group>) = collected.groups.into_iter().partition(is_noise);
+    let suspected = suspected(groups, &context);
+    let findings = findings(&suspected, &context);
+    let culprits = suspected.into_iter().zip(findings).map(|(known, (finding, _))| Named {
+        assessment: finding.assessment,
         netns: known.suspect.netns,
         culprit: finding.culprit.clone(),
         finding: Some(finding),
         parts: known.parts,
         sample: known.group.samples.last().cloned(),
-    }));
-    named
+    });
+    noisy.into_iter().map(noise).chain(culprits).collect()
 }
 
-fn noise(key: GroupKey, group: Group) -> Named {
+fn noise(group: Group) -> Named {
     Named {
-        kind: group.verdict.kind,
-        severity: group.verdict.severity,
-        confidence: group.verdict.confidence,
-        netns: key.netns,
+        assessment: group.verdict.assessment,
+        netns: group.key.netns,
         culprit: None,
         finding: None,
-        parts: vec![(key, group.count)],
         sample: group.samples.last().cloned(),
+        parts: vec![(group.key, group.count)],
     }
 }
 
@@ -240,52 +265,31 @@ fn context(places: Places, before: Survey, after: Survey, groups: &[Group]) -> C
     }
 }
 
-/// Groups with their suspects, one for each suspect.
-fn name<'a>(groups: Vec<Group>, context: &Context) -> Vec<(Group, Suspect<'a>)> {
-    let mut named: Vec<(Group, Suspect<'a>)> = Vec::new();
-    for (group, suspect) in groups.into_iter().flat_map(|group| suspects(group, context)) {
-        match named.iter_mut().find(|(_, known)| known.is(&suspect)) {
-            Some((known, by)) => {
-                by.confidence = by.confidence.min(suspect.confidence);
-                known.absorb(group);
-            }
-            None => named.push((group, suspect)),
-        }
-    }
-    gather(named)
-}
-
 /// A scan of a thousand ports is one finding, not a thousand.
-fn gather<'a>(mut named: Vec<(Group, Suspect<'a>)>) -> Vec<(Group, Suspect<'a>)> {
-    named.sort_by_key(|(group, _)| std::cmp::Reverse(group.count));
-    let mut seen: HashMap<(String, u32), usize> = HashMap::new();
+fn gather<'a>(mut suspected: Vec<Suspected<'a>>) -> Vec<Suspected<'a>> {
+    suspected.sort_by_key(|known| std::cmp::Reverse(known.group.count));
+    let mut numbers: HashMap<(&Kind, u32), usize> = HashMap::new();
     let mut kept = Vec::new();
-    let mut rest: BTreeMap<(String, u32), Vec<(Group, Suspect<'a>)>> = BTreeMap::new();
-    for (group, suspect) in named {
-        let key = (suspect.kind.to_string(), suspect.netns);
-        let number = seen.entry(key.clone()).or_default();
+    let mut rest: BTreeMap<(&Kind, u32), Vec<Suspected<'a>>> = BTreeMap::new();
+    for known in suspected {
+        let of_kind = (known.suspect.assessment.kind, known.suspect.netns);
+        let number = numbers.entry(of_kind).or_default();
         *number += 1;
         if *number < OF_ONE_KIND {
-            kept.push((group, suspect));
+            kept.push(known);
         } else {
-            rest.entry(key).or_default().push((group, suspect));
+            rest.entry(of_kind).or_default().push(known);
         }
     }
     for mut others in rest.into_values() {
-        let Some((mut group, suspect)) = others.pop() else { continue };
-        if others.is_empty() {
-            kept.push((group, suspect));
-            continue;
+        let Some(mut last) = others.pop() else { continue };
+        if !others.is_empty() {
+            let names = std::iter::once(&last).chain(&others).filter_map(Suspected::culprit);
+            let names: Vec<String> = names.map(str::to_owned).collect();
+            others.into_iter().for_each(|other| last.absorb(other));
+            last.suspect = several(&last.group, last.suspect, &names);
         }
-        let names: Vec<String> = std::iter::once(&suspect)
-            .chain(others.iter().map(|(_, suspect)| suspect))
-            .filter_map(|suspect| Some(suspect.culprit.as_ref()?.name.clone()))
-            .collect();
-        for (other, _) in others {
-            group.absorb(other);
-        }
-        let suspect = several(&group, suspect, &names);
-        kept.push((group, suspect));
+        kept.push(last);
     }
     kept
 }
@@ -294,12 +298,12 @@ fn parts(group: &Group, suspect: &Suspect<'_>) -> Vec<Part> {
     let device = suspect
         .culprit
         .as_ref()
-        .filter(|culprit| culprit.r#type == "device")
+        .filter(|culprit| culprit.r#type == Object::Device)
         .map(|culprit| culprit.name.clone())
         .unwrap_or_default();
-    let part = |(key, count): (&lossdrop_common::DropKey, &u64)| Part {
+    let part = |(key, count): (&DropKey, &u64)| Part {
         finding: None,
-        kind: suspect.kind,
+        kind: suspect.assessment.kind,
         key: *key,
         count: *count,
         netns: suspect.netns,
@@ -314,10 +318,7 @@ fn finding(group: &Group, suspect: &Suspect<'_>, context: &Context) -> Finding {
     let timestamp = |unix_ns: i128| Some(format!("{:.9}", Timestamp::from_nanosecond(unix_ns).ok()?));
     let told = group.detailed > 0;
     Finding {
-        cause: suspect.kind.class.as_str(),
-        kind: suspect.kind,
-        severity: suspect.severity,
-        confidence: suspect.confidence,
+        assessment: suspect.assessment,
         traced: true,
         title: story.title,
         count: group.count,
@@ -339,10 +340,15 @@ fn finding(group: &Group, suspect: &Suspect<'_>, context: &Context) -> Finding {
 /// The worst first: what is always a fault before what is one by chance, what is sure before what is not, the more
 /// frequent first.
 fn rank(finding: &Finding) -> impl Ord + use<> {
-    let place = KINDS.iter().position(|kind| *kind == finding.kind).unwrap_or(usize::MAX);
+    let place = KINDS.iter().position(|kind| *kind == finding.assessment.kind).unwrap_or(usize::MAX);
     let culprit = finding.culprit.as_ref().map(|culprit| culprit.name.clone());
     (
-        std::cmp::Reverse((finding.severity, finding.kind.severity, finding.confidence, finding.count)),
+        std::cmp::Reverse((
+            finding.assessment.severity,
+            finding.assessment.kind.severity,
+            finding.assessment.confidence,
+            finding.count,
+        )),
         place,
         culprit,
         finding.netns.clone(),
@@ -350,7 +356,7 @@ fn rank(finding: &Finding) -> impl Ord + use<> {
 }
 
 /// The parts know by which finding they are told.
-fn numbered(findings: Vec<(Finding, Vec<Part>)>) -> (Vec<Finding>, Vec<Part>) {
+fn numbered(findings: Vec<Found>) -> (Vec<Finding>, Vec<Part>) {
     let mut all = Vec::new();
     let findings = findings.into_iter().enumerate().map(|(index, (finding, parts))| {
         all.extend(parts.into_iter().map(|part| Part { finding: Some(index), ..part }));
@@ -375,7 +381,7 @@ fn books(
     benign: &BTreeMap<String, (&'static Kind, u64)>,
     unselected: u64,
 ) -> Accounting {
-    let shown = findings.iter().filter(|finding| finding.traced).map(|finding| finding.count).sum();
+    let shown = drops_of(findings.iter());
     let noise: u64 = benign.values().map(|(_, count)| count).sum();
     let counted = counters.counted();
     Accounting {
@@ -390,7 +396,7 @@ fn books(
     }
 }
 
-fn remarks(counters: &Counters) -> BTreeSet<String> {
+fn remarks(counters: &Counters, scope: &Scope, lines: &[CounterLine], unselected: u64) -> BTreeSet<String> {
     let mut remarks = BTreeSet::new();
     let details = counters.details_lost();
     if details > 0 {
@@ -405,6 +411,19 @@ fn remarks(counters: &Counters) -> BTreeSet<String> {
             counters.other.count
         ));
     }
+    if unselected > 0 {
+        remarks.insert(format!(
+            "drops of other causes than {}: {unselected}, counted as suppressed",
+            scope.selection
+        ));
+    }
+    if let Some(filter) =
+        scope.filter.as_ref().filter(|_| lines.iter().any(|line| line.explained < line.delta))
+    {
+        remarks.insert(format!(
+            "the kernel's counters count all packets, the findings only those that pass the filter ({filter})"
+        ));
+    }
     remarks
 }
 
@@ -414,7 +433,7 @@ pub fn is_healthy(diagnosis: &Diagnosis) -> bool {
 }
 
 /// A culprit that stands for several.
-pub(super) fn crowd(kind: &'static str, names: &[String]) -> Culprit {
+pub(super) fn others(kind: Object, names: &[String]) -> Culprit {
     let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
     let more = if names.len() > shown.len() { ", …" } else { "" };
     Culprit::new(kind, format!("{} others", names.len())).text(format!("{}{more}", shown.join(", ")))

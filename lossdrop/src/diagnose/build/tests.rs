@@ -3,7 +3,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    diagnose::{collect::Collector, finding::Fix, group::Target},
+    diagnose::{
+        collect::Collector,
+        finding::{Fix, Object},
+        group::Target,
+    },
     kernel::{counters::Row, layout::Layout},
     knowledge::{Confidence, kinds},
     testing::{
@@ -70,10 +74,10 @@ fn a_scan_of_fifty_closed_ports_is_seven_findings_and_one_of_all_others() {
     let others = (1..=43).sum::<u64>();
     assert_eq!(counts, [others, 50, 49, 48, 47, 46, 45, 44]);
     assert_eq!(diagnosis.findings.iter().map(|finding| finding.count).sum::<u64>(), 1275);
-    let crowd = diagnosis.findings[0].culprit.as_ref().expect("a culprit");
-    assert_eq!((crowd.r#type, crowd.name.as_str()), ("port", "43 others"));
-    assert!(crowd.text.starts_with("udp 10.0.0.2:") && crowd.text.ends_with(", …"), "{}", crowd.text);
-    assert_eq!(crowd.text.matches("udp 10.0.0.2:").count(), 5);
+    let others = diagnosis.findings[0].culprit.as_ref().expect("a culprit");
+    assert_eq!((others.r#type, others.name.as_str()), (Object::Port, "43 others"));
+    assert!(others.text.starts_with("udp 10.0.0.2:") && others.text.ends_with(", …"), "{}", others.text);
+    assert_eq!(others.text.matches("udp 10.0.0.2:").count(), 5);
     assert_eq!(name(&diagnosis.findings[1]), "udp 10.0.0.2:50");
     assert!(
         diagnosis.findings.iter().all(|finding| finding.exact && finding.netns.as_deref() == Some("web"))
@@ -104,7 +108,8 @@ fn drops_of_one_culprit_are_one_finding_wherever_the_packets_were() {
 #[test]
 fn the_worst_comes_first_then_the_sure_then_the_frequent() {
     let of = |kind: &'static Kind, severity: Severity, confidence: Confidence, count: u64, name: &str| {
-        Finding { severity, confidence, ..found(kind, count, Culprit::new("rule", name), []) }
+        let assessment = Assessment { kind, severity, confidence };
+        Finding { assessment, ..found(kind, count, Culprit::new(Object::Rule, name), []) }
     };
     use Confidence::{Certain, Likely, Possible};
     use Severity::{Capacity, Fault, Policy};
@@ -131,7 +136,7 @@ fn the_worst_finding_decides_whether_all_is_well() {
     let mut diagnosis = diagnosed(&[], Counters::default());
     assert!(is_healthy(&diagnosis));
     assert_eq!((diagnosis.findings.len(), diagnosis.severity()), (0, Severity::Benign));
-    let of = |kind: &'static Kind| found(kind, 1, Culprit::new("rule", "it"), []);
+    let of = |kind: &'static Kind| found(kind, 1, Culprit::new(Object::Rule, "it"), []);
     for (kind, healthy) in
         [(&kinds::NETFILTER_RULE, true), (&kinds::SOCKET_RCVBUF, false), (&kinds::MTU_VETH_PEER, false)]
     {

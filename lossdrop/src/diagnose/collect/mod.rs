@@ -72,11 +72,13 @@ impl Groups {
 
     fn group(&mut self, verdict: &Verdict, key: &DropKey, target: Target) -> usize {
         let target = if self.groups.len() < GROUPS_AT_MOST { target } else { Target::None };
-        let key = GroupKey::new(verdict.kind, key, target);
+        let key = GroupKey::new(verdict.assessment.kind, key, target);
         if let Some(known) = self.by_key.get(&key) {
             let group = &mut self.groups[*known];
-            group.verdict.confidence = group.verdict.confidence.min(verdict.confidence);
-            group.verdict.severity = group.verdict.severity.max(verdict.severity);
+            group.verdict.assessment.confidence =
+                group.verdict.assessment.confidence.min(verdict.assessment.confidence);
+            group.verdict.assessment.severity =
+                group.verdict.assessment.severity.max(verdict.assessment.severity);
             return *known;
         }
         self.groups.push(Group::new(key.clone(), verdict.clone()));
@@ -145,8 +147,9 @@ impl Collected {
 
     /// Noise is no group.
     fn sort_out(&mut self) {
-        for group in self.groups.extract_if(.., |group| group.verdict.severity == Severity::Benign) {
-            let kind = group.verdict.kind;
+        for group in self.groups.extract_if(.., |group| group.verdict.assessment.severity == Severity::Benign)
+        {
+            let kind = group.verdict.assessment.kind;
             self.noise.extend(group.keys.iter().map(|(key, count)| (*key, kind, *count)));
             self.benign.entry(kind.to_string()).or_insert((kind, 0)).1 += group.count;
         }

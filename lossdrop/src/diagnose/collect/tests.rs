@@ -5,7 +5,7 @@ use crate::{
     capture::Batch,
     drops::packet,
     kernel::counters::Row,
-    knowledge::kinds,
+    knowledge::{Assessment, kinds},
     testing::{
         self,
         diagnosis::{UDP, WEB, event},
@@ -35,7 +35,7 @@ async fn drops_of_one_cause_are_one_group_with_the_kernel_s_exact_count() {
     assert_eq!(collected.groups.len(), 1);
     let group = &collected.groups[0];
     assert_eq!((group.count, group.detailed, group.exact), (1000, 2, true));
-    assert_eq!(group.verdict.kind, &kinds::NETFILTER_DROP);
+    assert_eq!(group.verdict.assessment.kind, &kinds::NETFILTER_DROP);
     assert_eq!(group.top_flows()[0].flow, "10.99.0.1:41234 → 10.99.0.2:80 TCP");
 }
 
@@ -102,7 +102,8 @@ async fn beyond_the_limit_of_groups_drops_are_told_by_their_kind_alone() {
 /// What tells a drop of this kind apart.
 fn target(kind: &'static Kind, event: &Event, facts: Option<&Facts>, frames: &[&'static str]) -> Target {
     let drop = testing::dropped_with(event, facts, &[], &[]);
-    let verdict = Verdict { kind, ..drop.verdict.clone() };
+    let assessment = Assessment { kind, ..drop.verdict.assessment };
+    let verdict = Verdict { assessment, ..drop.verdict.clone() };
     Target::of(&Drop { verdict, frames: frames.to_vec(), ..drop })
 }
 

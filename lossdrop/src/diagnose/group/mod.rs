@@ -26,16 +26,15 @@ const SIZES_AT_MOST: usize = 64;
 /// What makes drops belong together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupKey {
-    /// Its class and slug, by which kinds are ordered.
-    pub kind: String,
+    pub kind: &'static Kind,
     pub netns: u32,
     pub ifindex: u32,
     pub target: Target,
 }
 
 impl GroupKey {
-    pub fn new(kind: &Kind, key: &DropKey, target: Target) -> Self {
-        Self { kind: kind.to_string(), netns: key.netns, ifindex: key.ifindex, target }
+    pub fn new(kind: &'static Kind, key: &DropKey, target: Target) -> Self {
+        Self { kind, netns: key.netns, ifindex: key.ifindex, target }
     }
 }
 
@@ -58,7 +57,7 @@ pub enum Target {
 impl Target {
     /// What tells culprits of one kind at one device apart.
     pub fn of(drop: &Drop<'_>) -> Self {
-        let kind = drop.verdict.kind;
+        let kind = drop.verdict.assessment.kind;
         let (addresses, ports) = (drop.addresses(), drop.ports());
         if kind == &kinds::DEVICE_FOREIGN_VLAN {
             return packet::vlan(&drop.event).map_or(Self::None, |vlan| Self::Number(vlan.into()));
@@ -157,7 +156,8 @@ impl Group {
 
     /// Takes in another group with the same culprit.
     pub fn absorb(&mut self, other: Self) {
-        self.verdict.confidence = self.verdict.confidence.min(other.verdict.confidence);
+        self.verdict.assessment.confidence =
+            self.verdict.assessment.confidence.min(other.verdict.assessment.confidence);
         self.detailed += other.detailed;
         self.count += other.count;
         self.exact &= other.exact;

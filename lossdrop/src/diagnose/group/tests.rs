@@ -85,11 +85,11 @@ fn a_group_takes_in_all_of_another() {
     let two = [at(20, sent(WEB, 1, 100)), at(90, sent(EDGE, 2, 200))];
     let mut other = group(&kinds::SOCKET_CLOSED_PORT, Target::None, two);
     other.exact = false;
-    other.verdict.confidence = Confidence::Possible;
+    other.verdict.assessment.confidence = Confidence::Possible;
     one.absorb(other);
     assert_eq!((one.count, one.detailed, one.exact), (3, 3, false));
     assert_eq!((one.first_ns, one.last_ns), (20, 90));
-    assert_eq!(one.verdict.confidence, Confidence::Possible);
+    assert_eq!(one.verdict.assessment.confidence, Confidence::Possible);
     assert_eq!(one.keys.values().copied().collect::<Vec<_>>(), [1, 2]);
     assert_eq!(one.top_flows()[0].count, 2);
     assert_eq!(one.size_range(), Some((100, 200)));

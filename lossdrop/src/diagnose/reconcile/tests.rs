@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    diagnose::finding::Culprit,
+    diagnose::finding::{Culprit, Object},
     testing::diagnosis::{EDGE, TCP, UDP, WEB, context, key, link, machine, moved, of_link, state},
 };
 
@@ -131,7 +131,7 @@ fn a_guilty_rule_s_counter_is_told_with_the_finding() {
         crate::testing::diagnosis::finding(
             &kinds::NETFILTER_RULE,
             6,
-            Culprit::new("rule", "nft inet lab input handle 3"),
+            Culprit::new(Object::Rule, "nft inet lab input handle 3"),
             packets.map(|packets| ("packets", packets)),
         )
     };

@@ -89,7 +89,9 @@ static CHECKS: &[Check] = &[
 pub fn ruled_out(context: &Context, findings: &[Finding]) -> Vec<RuledOut> {
     let mut ruled_out: Vec<RuledOut> = conntrack(context, findings).into_iter().collect();
     for check in CHECKS {
-        let found = findings.iter().any(|finding| check.kinds.contains(&finding.kind.to_string().as_str()));
+        let found = findings
+            .iter()
+            .any(|finding| check.kinds.contains(&finding.assessment.kind.to_string().as_str()));
         let sum: u64 =
             context.moved.iter().filter(|moved| (check.counts)(moved)).map(|moved| moved.delta).sum();
         if !found && sum == 0 {
@@ -102,7 +104,8 @@ pub fn ruled_out(context: &Context, findings: &[Finding]) -> Vec<RuledOut> {
 /// The fullest table of connections.
 fn conntrack(context: &Context, findings: &[Finding]) -> Option<RuledOut> {
     let found = findings.iter().any(|finding| {
-        finding.cause == Class::Netfilter.as_str() && finding.kind.slug.starts_with("conntrack-full")
+        finding.assessment.kind.class == Class::Netfilter
+            && finding.assessment.kind.slug.starts_with("conntrack-full")
     });
     if found {
         return None;

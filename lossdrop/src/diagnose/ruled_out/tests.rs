@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    diagnose::finding::Culprit,
+    diagnose::finding::{Culprit, Object},
     knowledge::kinds,
     machine::{Conntrack, NetState},
     testing::diagnosis::{EDGE, WEB, context, finding, machine, moved, of_link, state},
@@ -60,7 +60,7 @@ fn a_finding_speaks_against_its_check_though_no_counter_moved() {
         (&kinds::SOCKET_RCVBUF, "no receive buffer overflows"),
         (&kinds::CHECKSUM_IP, "no checksum errors"),
     ] {
-        let left = whats(&context(), &[finding(kind, 1, Culprit::new("device", "eth0"), [])]);
+        let left = whats(&context(), &[finding(kind, 1, Culprit::new(Object::Device, "eth0"), [])]);
         assert!(!left.contains(&what.to_owned()) && left.len() == CHECKS.len() - 1, "{kind}: {left:?}");
     }
 }
@@ -81,7 +81,7 @@ fn the_fullest_table_of_connections_is_told_unless_it_is_full_or_found_guilty() 
     assert_eq!(told[0].numbers, [("entries", 90), ("max", 100)].into());
     let full = whats(&tracked([(WEB, 100, 100), (EDGE, 500, 1000)]), &[]);
     assert!(!full.iter().any(|what| what.starts_with("conntrack")), "{full:?}");
-    let culprit = Culprit::new("conntrack", "conntrack table");
+    let culprit = Culprit::new(Object::Conntrack, "conntrack table");
     let guilty = [finding(&kinds::NETFILTER_CONNTRACK_FULL, 1, culprit, [])];
     let left = whats(&tracked([(WEB, 90, 100), (EDGE, 500, 1000)]), &guilty);
     assert!(!left.iter().any(|what| what.starts_with("conntrack")), "{left:?}");

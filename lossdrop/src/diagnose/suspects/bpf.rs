@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Story, Suspect, other};
 use crate::{
-    diagnose::{context::Context, finding::Culprit, group::Group},
+    diagnose::{
+        context::Context,
+        finding::{Culprit, Object},
+        group::Group,
+    },
     identity::owners::Owner,
     kernel::programs::{self, Program},
     knowledge::{Confidence, kinds},
@@ -12,7 +16,7 @@ use crate::{
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
-    let kind = group.verdict.kind;
+    let kind = group.verdict.assessment.kind;
     if kind == &kinds::BPF_XDP {
         xdp(group, context)
     } else if kind == &kinds::BPF_TC_INGRESS {
@@ -47,7 +51,7 @@ fn xdp(group: &Group, context: &Context) -> Suspect<'static> {
     };
     let program = Program::named(id);
     let device = link.name.clone();
-    let culprit = Culprit::new("program", format!("{} on {device}", called(&program)))
+    let culprit = Culprit::new(Object::Program, format!("{} on {device}", called(&program)))
         .text(mode)
         .with("id", id)
         .with("dev", device.clone());
@@ -88,7 +92,7 @@ fn tc(hook: Hook, group: &Group, context: &Context) -> Suspect<'static> {
     let Some(program) = programs.first().map(|program| (*program).clone()) else {
         return other::suspect(group, context);
     };
-    let culprit = Culprit::new("program", format!("{} on {device}", called(&program)))
+    let culprit = Culprit::new(Object::Program, format!("{} on {device}", called(&program)))
         .text(format!("tcx {hook}"))
         .with("id", program.id)
         .with("dev", device.clone());
@@ -139,7 +143,7 @@ fn tc_filter(filter: Filter, device: String, group: &Group) -> Suspect<'static> 
         Some(program) => format!("{} on {device}", called(program)),
         None => format!("filter {} pref {} on {device}", filter.kind, filter.preference),
     };
-    let culprit = Culprit::new(if filter.program.is_some() { "program" } else { "filter" }, name)
+    let culprit = Culprit::new(if filter.program.is_some() { Object::Program } else { Object::Filter }, name)
         .text(format!("tc filter {hook} pref {} {} handle {}", filter.preference, filter.kind, filter.handle))
         .with("dev", device.clone())
         .with("pref", filter.preference);
@@ -196,7 +200,7 @@ fn tc_filter(filter: Filter, device: String, group: &Group) -> Suspect<'static> 
                 "the filters and their counts",
             )
     });
-    if kind == group.verdict.kind { suspect } else { suspect.kind(kind) }
+    if kind == group.verdict.assessment.kind { suspect } else { suspect.kind(kind) }
 }
 
 fn actions(filter: &Filter) -> String {
@@ -230,13 +234,13 @@ pub(super) fn is_watched(owner: &Owner) -> bool {
 
 /// A program of the process's cgroup, or of one above it.
 pub(super) fn cgroup(owner: Option<&Owner>, group: &Group, context: &Context) -> Suspect<'static> {
-    let egress = group.verdict.kind == &kinds::BPF_CGROUP_EGRESS;
+    let egress = group.verdict.assessment.kind == &kinds::BPF_CGROUP_EGRESS;
     let found = owner.and_then(|owner| attached_to(owner, egress));
     let Some((program, path)) = found else { return other::suspect(group, context) };
     let directory = cgroup_root().unwrap_or_default().join(&path);
     let directory = directory.display().to_string();
     let path = format!("/{}", path.display());
-    let culprit = Culprit::new("program", format!("{} on cgroup {path}", called(&program)))
+    let culprit = Culprit::new(Object::Program, format!("{} on cgroup {path}", called(&program)))
         .text(if egress { "cgroup egress" } else { "cgroup ingress" })
         .with("id", program.id)
         .with("cgroup", path.clone());

@@ -4,12 +4,16 @@ use lossdrop_common::parse::IPPROTO_TCP;
 
 use super::{Story, Suspect, other};
 use crate::{
-    diagnose::{context::Context, finding::Culprit, group::Group},
+    diagnose::{
+        context::Context,
+        finding::{Culprit, Object},
+        group::Group,
+    },
     knowledge::kinds,
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
-    if group.verdict.kind != &kinds::MEMORY_PROTOCOL {
+    if group.verdict.assessment.kind != &kinds::MEMORY_PROTOCOL {
         return other::suspect(group, context);
     }
     let is_tcp = group.find(|sample| (sample.event.key.l4 == IPPROTO_TCP).then_some(())).is_some();
@@ -18,7 +22,7 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
         text.split_whitespace().filter_map(|number| number.parse().ok()).collect()
     });
     let used = std::fs::read_to_string("/proc/net/sockstat").ok().and_then(|text| pages(&text, protocol));
-    let culprit = Culprit::new("sysctl", name);
+    let culprit = Culprit::new(Object::Sysctl, name);
     Suspect::of(group, Some(culprit), move |_, _| {
         let limit = limits.last().copied().unwrap_or(0);
         let now = used.map_or_else(String::new, |used| format!("; {used} are in use now"));

@@ -23,21 +23,22 @@ pub(super) use netfilter::frees_in_nft;
 pub(super) use socket::{process, socket_name};
 
 use super::{
-    build::crowd,
+    build::others,
     context::Context,
     finding::{Culprit, Fix, Numbers},
     group::Group,
 };
-use crate::knowledge::{Class, Confidence, Kind, Severity};
+use crate::{
+    diagnose::finding::Object,
+    knowledge::{Assessment, Class, Confidence, Kind, Severity},
+};
 
 /// What is to be told of a suspect, when all its drops are together.
 type Tell<'a> = Box<dyn Fn(&Group, &Context) -> Story + 'a>;
 
 /// Somebody who is responsible for a group.
 pub struct Suspect<'a> {
-    pub kind: &'static Kind,
-    pub severity: Severity,
-    pub confidence: Confidence,
+    pub assessment: Assessment,
     /// Where the culprit is: for a veth, not where the packet was.
     pub netns: u32,
     pub culprit: Option<Culprit>,
@@ -48,7 +49,7 @@ impl std::fmt::Debug for Suspect<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.culprit.as_ref().map(|culprit| culprit.name.as_str());
         f.debug_struct("Suspect")
-            .field("kind", &self.kind.slug)
+            .field("kind", &self.assessment.kind.slug)
             .field("culprit", &name)
             .finish_non_exhaustive()
     }
@@ -105,30 +106,23 @@ impl<'a> Suspect<'a> {
         culprit: Option<Culprit>,
         tell: impl Fn(&Group, &Context) -> Story + 'a,
     ) -> Self {
-        Self {
-            kind: group.verdict.kind,
-            severity: group.verdict.severity,
-            confidence: group.verdict.confidence,
-            netns: group.key.netns,
-            culprit,
-            tell: Box::new(tell),
-        }
+        Self { assessment: group.verdict.assessment, netns: group.key.netns, culprit, tell: Box::new(tell) }
     }
 
     /// With another kind, and its severity.
     #[must_use]
     pub fn kind(self, kind: &'static Kind) -> Self {
-        Self { kind, severity: kind.severity, ..self }
+        Self { assessment: Assessment { kind, severity: kind.severity, ..self.assessment }, ..self }
     }
 
     #[must_use]
     pub fn confidence(self, confidence: Confidence) -> Self {
-        Self { confidence, ..self }
+        Self { assessment: Assessment { confidence, ..self.assessment }, ..self }
     }
 
     #[must_use]
     pub fn severity(self, severity: Severity) -> Self {
-        Self { severity, ..self }
+        Self { assessment: Assessment { severity, ..self.assessment }, ..self }
     }
 
     #[must_use]
@@ -144,7 +138,9 @@ impl<'a> Suspect<'a> {
     pub fn is(&self, other: &Self) -> bool {
         let name =
             |suspect: &Self| suspect.culprit.as_ref().map(|culprit| (culprit.r#type, culprit.name.clone()));
-        self.kind == other.kind && self.netns == other.netns && name(self) == name(other)
+        self.assessment.kind == other.assessment.kind
+            && self.netns == other.netns
+            && name(self) == name(other)
     }
 }
 
@@ -154,7 +150,7 @@ pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)
         let suspect = find(&group, context);
         vec![(group, suspect)]
     };
-    match group.verdict.kind.class {
+    match group.verdict.assessment.kind.class {
         Class::Netfilter => netfilter::suspects(group, context),
         Class::Mtu => one(group, mtu::suspect),
         Class::Queue => one(group, queue::suspect),
@@ -174,15 +170,9 @@ pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)
 
 /// One suspect that stands for many of its kind.
 pub(super) fn several<'a>(group: &Group, one: Suspect<'_>, names: &[String]) -> Suspect<'a> {
-    let kind = one.culprit.as_ref().map_or("others", |culprit| culprit.r#type);
-    let suspect = Suspect::of(group, Some(crowd(kind, names)), other::tell);
-    Suspect {
-        kind: one.kind,
-        severity: one.severity,
-        confidence: one.confidence,
-        netns: one.netns,
-        ..suspect
-    }
+    let kind = one.culprit.as_ref().map_or(Object::Others, |culprit| culprit.r#type);
+    let suspect = Suspect::of(group, Some(others(kind, names)), other::tell);
+    Suspect { assessment: one.assessment, netns: one.netns, ..suspect }
 }
 
 #[cfg(test)]

@@ -2,13 +2,17 @@
 
 use super::{Story, Suspect};
 use crate::{
-    diagnose::{context::Context, finding::Culprit, group::Group},
+    diagnose::{
+        context::Context,
+        finding::{Culprit, Object},
+        group::Group,
+    },
     drops::judge::{ETHERNET, VLAN_SLACK, longest_frame, name, route_mtu},
     knowledge::kinds,
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
-    let kind = group.verdict.kind;
+    let kind = group.verdict.assessment.kind;
     if kind == &kinds::MTU_VETH_PEER {
         veth_peer(group, context)
     } else if kind == &kinds::MTU_BRIDGE_PORT {
@@ -35,7 +39,7 @@ struct Limit {
 
 impl Limit {
     fn culprit(&self, context: &Context) -> Culprit {
-        let culprit = Culprit::new("device", &self.device).text(format!("MTU {}", self.mtu));
+        let culprit = Culprit::new(Object::Device, &self.device).text(format!("MTU {}", self.mtu));
         match context.places.name(self.netns) {
             Some(netns) => culprit.with("netns", netns),
             None => culprit,
@@ -289,9 +293,9 @@ fn tell_output(limit: &Limit, group: &Group, context: &Context) -> Story {
 /// Fragments that came alone, late, or twice.
 fn fragments(group: &Group, context: &Context) -> Suspect<'static> {
     let source = group.addresses().map(|(source, _)| source);
-    let culprit = source.map(|source| Culprit::new("host", source.to_string()).text("sends fragments"));
+    let culprit = source.map(|source| Culprit::new(Object::Host, source.to_string()).text("sends fragments"));
     let wait = context.sysctl(group.key.netns, "net.ipv4.ipfrag_time");
-    let is_timeout = group.verdict.kind == &kinds::MTU_REASSEMBLY;
+    let is_timeout = group.verdict.assessment.kind == &kinds::MTU_REASSEMBLY;
     Suspect::of(group, culprit, move |group, context| {
         let netns = group.key.netns;
         let text = if is_timeout {
@@ -305,7 +309,7 @@ fn fragments(group: &Group, context: &Context) -> Suspect<'static> {
         } else {
             "A fragment is invalid, overlaps others, came twice, or found no room.".to_owned()
         };
-        Story::new(group.verdict.kind.title, text).sizes().look(
+        Story::new(group.verdict.assessment.kind.title, text).sizes().look(
             context.places.exec(netns, "nstat -az IpReasmTimeout IpReasmFails IpReasmReqds"),
             "how often",
         )

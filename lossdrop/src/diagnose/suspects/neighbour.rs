@@ -4,7 +4,11 @@ use std::net::IpAddr;
 
 use super::{Story, Suspect, other};
 use crate::{
-    diagnose::{context::Context, finding::Culprit, group::Group},
+    diagnose::{
+        context::Context,
+        finding::{Culprit, Object},
+        group::Group,
+    },
     knowledge::kinds,
     machine::Query,
 };
@@ -13,7 +17,7 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     let Some((_, destination)) = group.addresses() else {
         return other::suspect(group, context);
     };
-    let kind = group.verdict.kind;
+    let kind = group.verdict.assessment.kind;
     if kind == &kinds::NEIGHBOUR_TABLE_FULL {
         return table_full(group, destination);
     }
@@ -25,14 +29,14 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
         .find(|sample| Some(sample.iface()).filter(|name| !name.is_empty()))
         .or_else(|| Some(route?.oif?.1))
         .unwrap_or_default();
-    let culprit = Culprit::new("neighbour", format!("{next_hop} on {device}"))
+    let culprit = Culprit::new(Object::Neighbour, format!("{next_hop} on {device}"))
         .with("address", next_hop.to_string())
         .with("device", device.clone());
     let culprit = if gateway.is_some() { culprit.text("the gateway") } else { culprit };
     Suspect::of(group, Some(culprit), move |group, context| {
-        if group.verdict.kind == &kinds::NEIGHBOUR_QUEUE_FULL {
+        if group.verdict.assessment.kind == &kinds::NEIGHBOUR_QUEUE_FULL {
             queue_full(next_hop, &device, group, context)
-        } else if group.verdict.kind == &kinds::NEIGHBOUR_UNREACHABLE {
+        } else if group.verdict.assessment.kind == &kinds::NEIGHBOUR_UNREACHABLE {
             unreachable(next_hop, gateway.is_some(), &device, group, context)
         } else {
             other::tell(group, context)
@@ -93,7 +97,7 @@ fn queue_full(next_hop: IpAddr, device: &str, group: &Group, context: &Context) 
 fn table_full(group: &Group, destination: IpAddr) -> Suspect<'static> {
     let version = if destination.is_ipv6() { "ipv6" } else { "ipv4" };
     let name = format!("net.{version}.neigh.default.gc_thresh3");
-    let culprit = Culprit::new("sysctl", name.clone());
+    let culprit = Culprit::new(Object::Sysctl, name.clone());
     Suspect::of(group, Some(culprit), move |_, context| {
         // The limit holds for all namespaces together, and only the first one may set it.
         let limit = context.after.sysctls.get(&name).and_then(|value| value.parse::<u64>().ok());

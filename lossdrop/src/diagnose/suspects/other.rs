@@ -4,7 +4,7 @@ use super::{Story, Suspect};
 use crate::{
     diagnose::{
         context::Context,
-        finding::Culprit,
+        finding::{Culprit, Object},
         group::{Group, Target},
     },
     knowledge::{Class, kinds},
@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     let device = device(group, context);
-    let culprit = match group.verdict.kind.class {
+    let culprit = match group.verdict.assessment.kind.class {
         Class::Tcp | Class::Checksum | Class::Malformed => source(group).or(device),
         _ => device,
     };
@@ -23,18 +23,18 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
 pub(super) fn device(group: &Group, context: &Context) -> Option<Culprit> {
     let told = group.find(|sample| Some(sample.iface()).filter(|name| !name.is_empty()));
     let name = told.or_else(|| Some(context.link(group.key.netns, group.key.ifindex)?.name.clone()))?;
-    Some(Culprit::new("device", name))
+    Some(Culprit::new(Object::Device, name))
 }
 
 /// Whoever sends the packets.
 fn source(group: &Group) -> Option<Culprit> {
     let (source, _) = group.addresses()?;
-    Some(Culprit::new("host", source.to_string()).text("sends them"))
+    Some(Culprit::new(Object::Host, source.to_string()).text("sends them"))
 }
 
 /// What the table of causes says, with the facts of these drops.
 pub(super) fn tell(group: &Group, context: &Context) -> Story {
-    let kind = group.verdict.kind;
+    let kind = group.verdict.assessment.kind;
     let mut text = String::new();
     if kind == &kinds::UNKNOWN_UNKNOWN {
         text.push_str("The facts do not decide. ");

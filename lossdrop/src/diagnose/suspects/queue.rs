@@ -2,14 +2,18 @@
 
 use super::{Story, Suspect, other};
 use crate::{
-    diagnose::{context::Context, finding::Culprit, group::Group},
+    diagnose::{
+        context::Context,
+        finding::{Culprit, Object},
+        group::Group,
+    },
     drops::judge::name,
     knowledge::{Confidence, kinds},
     machine::{Class, Limit, Qdisc},
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
-    let kind = group.verdict.kind;
+    let kind = group.verdict.assessment.kind;
     if kind == &kinds::QUEUE_DEVICE_DOWN {
         super::device::down(group, context)
     } else if [&kinds::QUEUE_QDISC_LIMIT, &kinds::QUEUE_QDISC_AQM, &kinds::QUEUE_NETEM].contains(&kind) {
@@ -67,7 +71,7 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
         let Some(told) = told else { return other::suspect(group, context) };
         // The device, or the queue, is gone: what was told with the drops is left.
         let culprit =
-            Culprit::new("qdisc", format!("{} {:x}: on {device}", name(told.kind), told.handle >> 16));
+            Culprit::new(Object::Qdisc, format!("{} {:x}: on {device}", name(told.kind), told.handle >> 16));
         return Suspect::of(group, Some(culprit), other::tell);
     };
     if qdisc.only_sorts()
@@ -77,7 +81,7 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
         return suspect;
     }
     let handle = if qdisc.handle == HIDDEN { String::new() } else { format!(" {}", qdisc.handle) };
-    let culprit = Culprit::new("qdisc", format!("{}{handle} on {device}", qdisc.kind))
+    let culprit = Culprit::new(Object::Qdisc, format!("{}{handle} on {device}", qdisc.kind))
         .text(describe(&qdisc))
         .with("kind", qdisc.kind.clone())
         .with("handle", qdisc.handle.clone())
@@ -90,7 +94,7 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
     });
     let is_root = told.is_some_and(|told| format!("{:x}:", told.handle >> 16) == qdisc.handle);
     let held = told.filter(|_| is_root).map(|told| (told.qlen, told.backlog));
-    let kind = match (oversize, qdisc.kind.as_str(), group.verdict.kind) {
+    let kind = match (oversize, qdisc.kind.as_str(), group.verdict.assessment.kind) {
         (Some(_), ..) => &kinds::QUEUE_QDISC_OVERSIZE,
         (None, "netem", _) if qdisc.loses => &kinds::QUEUE_NETEM,
         (None, "netem", _) => &kinds::QUEUE_QDISC_LIMIT,
@@ -277,7 +281,7 @@ fn tell_unclassified(qdisc: &Qdisc, device: &str, group: &Group, context: &Conte
 
 fn cpu_backlog(group: &Group) -> Suspect<'static> {
     let cpus: std::collections::BTreeSet<u32> = group.samples.iter().map(|sample| sample.event.cpu).collect();
-    let culprit = Culprit::new("sysctl", "net.core.netdev_max_backlog");
+    let culprit = Culprit::new(Object::Sysctl, "net.core.netdev_max_backlog");
     Suspect::of(group, Some(culprit), move |_, context| {
         let limit =
             context.after.sysctls.get("net.core.netdev_max_backlog").and_then(|value| value.parse().ok());

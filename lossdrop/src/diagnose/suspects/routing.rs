@@ -6,7 +6,7 @@ use super::{Story, Suspect, other};
 use crate::{
     diagnose::{
         context::Context,
-        finding::Culprit,
+        finding::{Culprit, Object},
         group::{Group, Target},
     },
     knowledge::{Confidence, Kind, kinds},
@@ -18,7 +18,7 @@ const MAIN: u32 = 254;
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     let Target::Path(source, destination) = group.key.target else { return other::suspect(group, context) };
-    let kind = group.verdict.kind;
+    let kind = group.verdict.assessment.kind;
     if kind == &kinds::ROUTING_RP_FILTER {
         rp_filter(source, group, context)
     } else if kind == &kinds::ROUTING_TTL {
@@ -82,7 +82,7 @@ fn route(source: IpAddr, destination: IpAddr, group: &Group, context: &Context) 
             no_route(destination, group).confidence(Confidence::Certain)
         }
         // Where the kernel could not be asked, what it said with the drop holds.
-        None if group.verdict.kind == &kinds::ROUTING_NO_ROUTE => no_route(destination, group),
+        None if group.verdict.assessment.kind == &kinds::ROUTING_NO_ROUTE => no_route(destination, group),
         _ => other::suspect(group, context),
     }
 }
@@ -92,7 +92,7 @@ fn special_route(kind: &'static Kind, found: &Route, destination: IpAddr, group:
     let prefix = if prefix == "0.0.0.0/0" || prefix == "::/0" { "default".to_owned() } else { prefix };
     let name = format!("{} {prefix}", kind.slug);
     let table = found.table;
-    let culprit = Culprit::new("route", name.clone()).with("table", table);
+    let culprit = Culprit::new(Object::Route, name.clone()).with("table", table);
     let (slug, six) = (kind.slug, if destination.is_ipv6() { "-6 " } else { "" });
     Suspect::of(group, Some(culprit), move |group, context| {
         let answer = match slug {
@@ -120,7 +120,7 @@ fn special_route(kind: &'static Kind, found: &Route, destination: IpAddr, group:
 }
 
 fn no_route(destination: IpAddr, group: &Group) -> Suspect<'static> {
-    let culprit = Culprit::new("route", format!("no route to {destination}"));
+    let culprit = Culprit::new(Object::Route, format!("no route to {destination}"));
     Suspect::of(group, Some(culprit), move |group, context| {
         let six = if destination.is_ipv6() { "-6 " } else { "" };
         let text = format!(
@@ -149,7 +149,7 @@ fn is_forwarding_off(destination: IpAddr, own: Option<&Route>, group: &Group, co
 
 fn forwarding_off(destination: IpAddr, group: &Group, context: &Context) -> Suspect<'static> {
     let name = if destination.is_ipv6() { "net.ipv6.conf.all.forwarding" } else { "net.ipv4.ip_forward" };
-    let culprit = Culprit::new("sysctl", name);
+    let culprit = Culprit::new(Object::Sysctl, name);
     let device = other::device(group, context).map(|device| device.name).unwrap_or_default();
     Suspect::of(group, Some(culprit), move |group, context| {
         let text = format!(
@@ -172,7 +172,7 @@ fn rp_filter(source: IpAddr, group: &Group, context: &Context) -> Suspect<'stati
     // The greater one holds; what can't be asked stays open.
     let value = all.zip(own).map(|(all, own)| all.max(own));
     let back = context.reverse_path(netns, source);
-    let culprit = Culprit::new("sysctl", key(&device)).with("value", value);
+    let culprit = Culprit::new(Object::Sysctl, key(&device)).with("value", value);
     Suspect::of(group, Some(culprit), move |group, context| {
         let netns = group.key.netns;
         let way = match back.as_ref().map(|route| route.oif.as_ref().map(|(_, name)| name.as_str())) {
@@ -219,7 +219,7 @@ fn rp_filter(source: IpAddr, group: &Group, context: &Context) -> Suspect<'stati
 }
 
 fn ttl(source: IpAddr, group: &Group) -> Suspect<'static> {
-    let culprit = Culprit::new("host", source.to_string()).text("sends them");
+    let culprit = Culprit::new(Object::Host, source.to_string()).text("sends them");
     Suspect::of(group, Some(culprit), move |group, context| {
         let destination = group.addresses().map(|(_, destination)| destination);
         let to = destination.map_or_else(String::new, |destination| format!(" to {destination}"));
@@ -240,13 +240,15 @@ fn ttl(source: IpAddr, group: &Group) -> Suspect<'static> {
 }
 
 fn martian(source: IpAddr, destination: IpAddr, group: &Group, context: &Context) -> Suspect<'static> {
-    let culprit = Culprit::new("host", source.to_string()).text("an address that must not come from there");
+    let culprit =
+        Culprit::new(Object::Host, source.to_string()).text("an address that must not come from there");
     let is_ours = context
         .state(group.key.netns)
         .is_some_and(|state| state.addresses.iter().any(|address| address.address == source));
     let is_loopback = source.is_loopback() || destination.is_loopback();
     // The kernel lets none of these in, whatever its reason is called.
-    let confidence = if is_ours || is_loopback { Confidence::Certain } else { group.verdict.confidence };
+    let confidence =
+        if is_ours || is_loopback { Confidence::Certain } else { group.verdict.assessment.confidence };
     let suspect = Suspect::of(group, Some(culprit), move |group, context| {
         let netns = group.key.netns;
         let device = other::device(group, context).map(|device| device.name).unwrap_or_default();

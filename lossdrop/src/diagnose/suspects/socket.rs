@@ -8,11 +8,10 @@ use super::{Story, Suspect, other};
 use crate::{
     diagnose::{
         context::Context,
-        finding::Culprit,
+        finding::{Culprit, Object},
         group::{Group, Target},
         reconcile,
     },
-    drops::Kept,
     identity::owners::Owner,
     knowledge::{Confidence, kinds, protocols::protocol_name},
 };
@@ -21,10 +20,10 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     let Target::Port(protocol, address, port) = group.key.target else {
         return other::suspect(group, context);
     };
-    let kind = group.verdict.kind;
+    let kind = group.verdict.assessment.kind;
     let name = socket_name(protocol, address, port);
     if kind == &kinds::SOCKET_CLOSED_PORT {
-        let culprit = Culprit::new("port", name).with("port", port);
+        let culprit = Culprit::new(Object::Port, name).with("port", port);
         let suspect = Suspect::of(group, Some(culprit), move |group, context| {
             closed_port(protocol, address, port, group, context)
         });
@@ -32,7 +31,7 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
         return if is_sure { suspect.confidence(Confidence::Certain) } else { suspect };
     }
     if kind == &kinds::SOCKET_PROTOCOL {
-        let culprit = Culprit::new("protocol", format!("IP protocol {protocol}"));
+        let culprit = Culprit::new(Object::Protocol, format!("IP protocol {protocol}"));
         return Suspect::of(group, Some(culprit), other::tell);
     }
     let owner = owner(group, context, protocol, address, port);
@@ -44,13 +43,13 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
             .kind(&kinds::BPF_CGROUP_INGRESS)
             .confidence(confidence);
     }
-    let culprit = Culprit::new("socket", name).with("port", port);
+    let culprit = Culprit::new(Object::Socket, name).with("port", port);
     let culprit = match &owner {
         Some(owner) => culprit.text(process(owner)).with("process", serde_json::json!(owner)),
         None => culprit,
     };
     Suspect::of(group, Some(culprit), move |group, context| {
-        let kind = group.verdict.kind;
+        let kind = group.verdict.assessment.kind;
         if kind == &kinds::SOCKET_RCVBUF {
             receive_buffer(protocol, address, port, owner.as_ref(), group, context)
         } else if kind == &kinds::SOCKET_BACKLOG {
@@ -190,7 +189,7 @@ fn backlog(protocol: u8, port: u16, owner: Option<&Owner>, group: &Group, contex
          reads and writes help, or a larger receive buffer (net.ipv4.tcp_rmem), from which the backlog's limit follows.",
         other::sentence(&by(owner)).trim_end_matches('.'),
     );
-    Story::new(group.verdict.kind.title, text)
+    Story::new(group.verdict.assessment.kind.title, text)
         .number("rmem", backlog)
         .number("rcvbuf", rcvbuf)
         .number("port", port)

@@ -4,7 +4,8 @@ use lossdrop_common::facts::NetfilterFacts;
 
 use crate::{
     drops::Kept,
-    rules::{Api, Candidate, Family, What},
+    knowledge::Family,
+    rules::{Api, Candidate, What},
 };
 
 /// The kernel's names are cut to so many bytes.
@@ -94,7 +95,7 @@ const fn number(family: Family) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{Hook, Verdict};
+    use crate::{knowledge::Hook, rules::Verdict};
 
     fn words(name: &str) -> [u64; 4] {
         let mut bytes = [0; 32];

@@ -2,7 +2,11 @@
 
 use super::{Story, Suspect, other};
 use crate::{
-    diagnose::{context::Context, finding::Culprit, group::Group},
+    diagnose::{
+        context::Context,
+        finding::{Culprit, Object},
+        group::Group,
+    },
     knowledge::kinds,
     machine::XfrmPolicy,
 };
@@ -15,13 +19,13 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
         let first = found.iter().find(|policy| policy.matches(source, destination, sample.event.key.l4))?;
         first.blocks.then(|| first.clone())
     });
-    if group.verdict.kind != &kinds::XFRM_POLICY {
+    if group.verdict.assessment.kind != &kinds::XFRM_POLICY {
         return other::suspect(group, context);
     }
     match blocking {
         Some(policy) => blocks(policy, group),
         None => {
-            let culprit = Culprit::new("policy", "IPsec policy").text("ip xfrm policy");
+            let culprit = Culprit::new(Object::Policy, "IPsec policy").text("ip xfrm policy");
             Suspect::of(group, Some(culprit), other::tell)
         }
     }
@@ -30,7 +34,7 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
 fn blocks(policy: XfrmPolicy, group: &Group) -> Suspect<'static> {
     let XfrmPolicy { source, destination, direction, .. } = &policy;
     let selector = format!("src {source} dst {destination} dir {direction}");
-    let culprit = Culprit::new("policy", format!("xfrm policy {selector}")).text("action block");
+    let culprit = Culprit::new(Object::Policy, format!("xfrm policy {selector}")).text("action block");
     Suspect::of(group, Some(culprit), move |group, context| {
         let text = format!(
             "The IPsec policy \"{selector}\" says block: packets between these addresses are refused. Somebody set it up to do that, or an IKE \

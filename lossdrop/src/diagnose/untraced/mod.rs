@@ -12,7 +12,8 @@ use super::{
     suspects::{Story, process, socket_name},
 };
 use crate::{
-    knowledge::{Class, Confidence, Kind, kinds},
+    diagnose::finding::Object,
+    knowledge::{Assessment, Class, Confidence, Kind, kinds},
     machine::{Listener, Scope},
 };
 
@@ -75,10 +76,10 @@ fn finding(
         benign: false,
     };
     let finding = Finding {
-        cause: kind.class.as_str(),
-        kind,
-        severity: kind.severity,
-        confidence: if culprit.is_some() { Confidence::Certain } else { Confidence::Likely },
+        assessment: Assessment::new(
+            kind,
+            if culprit.is_some() { Confidence::Certain } else { Confidence::Likely },
+        ),
         traced: false,
         title: story.title,
         count,
@@ -116,7 +117,7 @@ fn listener(netns: u32, context: &Context) -> Option<&Listener> {
 
 fn describe(listener: &Listener, context: &Context) -> Culprit {
     let name = socket_name(IPPROTO_TCP, listener.address, listener.port);
-    let culprit = Culprit::new("socket", name).with("port", listener.port);
+    let culprit = Culprit::new(Object::Socket, name).with("port", listener.port);
     match context.owner(listener.inode.into()) {
         Some(owner) => culprit.text(process(owner)).with("process", serde_json::json!(owner)),
         None => culprit,
@@ -256,7 +257,7 @@ fn device(
             "the size of its rings, and the largest that it can have",
         );
     story.numbers = numbers;
-    finding(kind, netns, lost, Some(Culprit::new("device", name)), story, context)
+    finding(kind, netns, lost, Some(Culprit::new(Object::Device, name)), story, context)
 }
 
 #[cfg(test)]

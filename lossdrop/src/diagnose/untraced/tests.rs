@@ -28,7 +28,7 @@ fn lost(context: &Context, traced: &[Part]) -> Vec<(String, u64)> {
         .into_iter()
         .map(|(finding, part)| {
             assert_eq!((finding.count, finding.traced), (part.count, false));
-            (finding.kind.to_string(), finding.count)
+            (finding.assessment.kind.to_string(), finding.count)
         })
         .collect()
 }
@@ -57,7 +57,7 @@ fn the_listener_whose_own_count_moved_is_the_culprit() {
     let culprit = finding.culprit.expect("a culprit");
     assert_eq!((culprit.name.as_str(), culprit.text.as_str()), ("tcp 10.0.0.2:443", "nginx[812]"));
     assert_eq!(culprit.more["process"]["pid"], 812);
-    assert_eq!(finding.confidence, Confidence::Certain);
+    assert_eq!(finding.assessment.confidence, Confidence::Certain);
     assert_eq!(finding.numbers, [("backlog", 128), ("queued", 129), ("lost", 5)].into());
     assert!(
         finding.explanation.contains("nginx[812] does not accept fast enough"),
@@ -74,7 +74,7 @@ fn else_it_is_one_whose_queue_is_over_its_limit_else_nobody() {
     assert_eq!(finding.culprit.expect("a culprit").name, "tcp 10.0.0.2:80");
     let nobody = machine_with(&[listener(22, 128, 1)], &[("TcpExtListenOverflows", 1)]);
     let (finding, _) = findings(&nobody, &[]).remove(0);
-    assert_eq!((finding.culprit, finding.confidence), (None, Confidence::Likely));
+    assert_eq!((finding.culprit, finding.assessment.confidence), (None, Confidence::Likely));
     assert_eq!(finding.title, "the accept queue of a listener is full");
 }
 
@@ -82,7 +82,7 @@ fn else_it_is_one_whose_queue_is_over_its_limit_else_nobody() {
 fn refused_handshakes_are_a_full_syn_queue_with_two_ways_out() {
     let context = machine_with(&[listener(80, 129, 2)], &[("TcpExtTCPReqQFullDrop", 4)]);
     let (finding, _) = findings(&context, &[]).remove(0);
-    assert_eq!((finding.kind, finding.count), (&kinds::SOCKET_SYN_QUEUE, 4));
+    assert_eq!((finding.assessment.kind, finding.count), (&kinds::SOCKET_SYN_QUEUE, 4));
     let commands: Vec<&str> = finding.fixes.iter().map(|fix| fix.command.as_str()).collect();
     assert_eq!(
         commands,

@@ -5,7 +5,7 @@ use lossdrop_common::{Event, L3, event::bytes_of, facts::RouteFacts};
 use super::{drop::Drop, verdict::Verdict};
 use crate::{
     kernel::layout::withheld,
-    knowledge::{Confidence, Kind, Severity, kinds},
+    knowledge::{Assessment, Confidence, Kind, Severity, kinds},
     rules::hook::{Engine, hook, is_own_icmp},
     text::sanitize::sanitize_bytes,
 };
@@ -74,12 +74,13 @@ pub fn judge(drop: &mut Drop<'_>) {
         (&kinds::QUEUE_QDISC_LIMIT, qdisc),
         (&kinds::SOCKET_RCVBUF, socket_buffer),
     ];
-    if drop.verdict.severity == Severity::Benign {
+    if drop.verdict.assessment.severity == Severity::Benign {
         return;
     }
-    let kind = drop.verdict.kind;
+    let kind = drop.verdict.assessment.kind;
     if let Some((_, refine)) = refine.iter().find(|(known, _)| *known == kind) {
-        let mut verdict = drop.verdict.clone();
+        let evidence = std::mem::take(&mut drop.verdict.evidence);
+        let mut verdict = Verdict { evidence, assessment: drop.verdict.assessment };
         refine(&mut verdict, drop);
         drop.verdict = verdict;
     }
@@ -99,9 +100,7 @@ fn unknown(verdict: &mut Verdict, drop: &Drop<'_>) {
 }
 
 fn set(verdict: &mut Verdict, kind: &'static Kind, confidence: Confidence, evidence: String) {
-    verdict.kind = kind;
-    verdict.severity = kind.severity;
-    verdict.confidence = confidence;
+    verdict.assessment = Assessment::new(kind, confidence);
     verdict.evidence.push(evidence);
 }
 
@@ -142,7 +141,7 @@ fn veth_peer(verdict: &mut Verdict, drop: &Drop<'_>) {
         );
         set(verdict, &kinds::MTU_VETH_PEER, Confidence::Certain, text);
     } else {
-        verdict.confidence = Confidence::Possible;
+        verdict.assessment.confidence = Confidence::Possible;
         if drop.event.skb_len <= limit {
             verdict
                 .evidence
@@ -176,7 +175,7 @@ fn forward(verdict: &mut Verdict, drop: &Drop<'_>) {
         verdict.evidence.push(format!("{} bytes, route MTU {limit}", drop.event.len));
         // Where the kernel gives no reason, the numbers prove it.
         if limit != 0 && drop.event.len > limit {
-            verdict.confidence = Confidence::Certain;
+            verdict.assessment.confidence = Confidence::Certain;
         }
     }
 }

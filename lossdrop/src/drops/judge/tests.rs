@@ -5,7 +5,10 @@ use lossdrop_common::{DropKey, Facts, Shape, facts::PacketFacts};
 use super::*;
 use crate::{
     drops::describe::Described,
-    knowledge::Confidence::{Certain, Likely, Possible},
+    knowledge::{
+        Assessment,
+        Confidence::{Certain, Likely, Possible},
+    },
     testing::{self, facts, ipv4},
 };
 
@@ -41,9 +44,7 @@ fn seen_by(
         reason: None,
         location: "somewhere".to_owned(),
         symbol: None,
-        kind,
-        severity: kind.severity,
-        confidence: Likely,
+        assessment: Assessment::new(kind, Likely),
         meaning: "",
     };
     judged(described, event, facts, frames, packet)
@@ -65,8 +66,8 @@ fn single() -> Facts {
 }
 
 fn is(verdict: &Verdict, kind: &'static Kind, confidence: Confidence) {
-    assert_eq!((verdict.kind, verdict.confidence), (kind, confidence), "{verdict:?}");
-    assert_eq!(verdict.severity, kind.severity);
+    assert_eq!((verdict.assessment.kind, verdict.assessment.confidence), (kind, confidence), "{verdict:?}");
+    assert_eq!(verdict.assessment.severity, kind.severity);
 }
 
 #[test]
@@ -246,11 +247,14 @@ fn what_was_on_its_way_to_a_program_died_of_nobody_listening() {
 #[test]
 fn noise_is_never_refined() {
     let mut described = (*testing::describer().describe(&testing::noise().key)).clone();
-    described.kind = &kinds::MTU_VETH_PEER;
+    described.assessment.kind = &kinds::MTU_VETH_PEER;
     let key = ipv4(6, &[Shape::RST]);
     let event = Event { skb_len: 9000, ..testing::packet(key, "10.0.0.1", "10.0.0.2", None) };
     let verdict = judged(described, &event, Some(&single()), &[], &[]);
-    assert_eq!((verdict.kind, verdict.severity), (&kinds::MTU_VETH_PEER, Severity::Benign));
+    assert_eq!(
+        (verdict.assessment.kind, verdict.assessment.severity),
+        (&kinds::MTU_VETH_PEER, Severity::Benign)
+    );
 }
 
 #[test]
@@ -260,9 +264,7 @@ fn a_drop_whose_cause_is_not_known_is_told_with_all_that_is_known() {
         reason: Some("NOT_SPECIFIED".to_owned()),
         location: "nf_hook_slow+0x10".to_owned(),
         symbol: Some("nf_hook_slow".to_owned()),
-        kind: &kinds::UNKNOWN_UNKNOWN,
-        severity: Severity::Fault,
-        confidence: Possible,
+        assessment: Assessment::new(&kinds::UNKNOWN_UNKNOWN, Possible),
         meaning: "",
     };
     let frames = ["sk_skb_reason_drop", "nf_hook_slow", "ip_local_deliver", "ip_rcv"];

@@ -23,6 +23,8 @@ pub use routing::*;
 pub use socket::*;
 pub use tcp::*;
 
+use std::cmp::Ordering;
+
 use super::{Class, LOCATIONS, REASONS, Severity};
 
 /// A cause.
@@ -68,6 +70,19 @@ impl Kind {
             }
         }
         functions
+    }
+}
+
+impl Ord for Kind {
+    /// By their names.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.class.as_str(), self.slug).cmp(&(other.class.as_str(), other.slug))
+    }
+}
+
+impl PartialOrd for Kind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -6,11 +6,11 @@ use super::table::is_rule;
 use crate::{
     diagnose::{
         build::Named,
-        finding::{Culprit, Finding},
+        finding::{Culprit, Finding, Object},
         group::{GroupKey, Target},
     },
     drops::{Kept, packet, verdict::Verdict},
-    knowledge::{Confidence, Kind, Severity},
+    knowledge::{Assessment, Confidence, Kind, Severity},
 };
 
 /// The number of a cause.
@@ -24,9 +24,7 @@ const OF_ONE_KIND: usize = 24;
 /// A cause of drops.
 #[derive(Clone, Debug)]
 pub struct Cause {
-    pub kind: &'static Kind,
-    pub severity: Severity,
-    pub confidence: Confidence,
+    pub assessment: Assessment,
     /// Where the culprit is: for a veth, not where the packet was.
     pub netns: u32,
     pub culprit: Option<Culprit>,
@@ -71,10 +69,10 @@ enum Search {
 /// What makes a culprit the same one as before.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Identity {
-    kind: String,
+    kind: &'static Kind,
     netns: u32,
     /// Type and name.
-    culprit: Option<(&'static str, String)>,
+    culprit: Option<(Object, String)>,
 }
 
 /// A group, whose its drops are, and whether that is exact.
@@ -87,7 +85,7 @@ pub struct Causes {
     /// Noise apart from what is none.
     groups: HashMap<(GroupKey, bool), CauseId>,
     known: HashMap<Identity, CauseId>,
-    of_kind: HashMap<(String, u32), usize>,
+    of_kind: HashMap<(&'static Kind, u32), usize>,
     /// Names of rules with their namespaces: a rule may be the culprit of several causes.
     rules: Vec<(u32, String)>,
 }
@@ -114,9 +112,7 @@ impl Causes {
             }
         }
         let id = self.add(Cause {
-            kind: verdict.kind,
-            severity: verdict.severity,
-            confidence: verdict.confidence,
+            assessment: verdict.assessment,
             netns: key.netns,
             culprit: None,
             evidence: verdict.evidence.clone(),
@@ -128,16 +124,16 @@ impl Causes {
             search: Search::Wanted,
             rule: 0,
         });
-        self.groups.insert((key, verdict.severity == Severity::Benign), id);
+        self.groups.insert((key, verdict.assessment.severity == Severity::Benign), id);
         id
     }
 
     /// A group is as bad as the worst of its drops, and as sure as the least sure of them.
     fn known_group(&mut self, key: &GroupKey, verdict: &Verdict) -> Option<CauseId> {
-        let id = *self.groups.get(&(key.clone(), verdict.severity == Severity::Benign))?;
+        let id = *self.groups.get(&(key.clone(), verdict.assessment.severity == Severity::Benign))?;
         let cause = self.all.get_mut(id as usize)?;
-        cause.severity = cause.severity.max(verdict.severity);
-        cause.confidence = cause.confidence.min(verdict.confidence);
+        cause.assessment.severity = cause.assessment.severity.max(verdict.assessment.severity);
+        cause.assessment.confidence = cause.assessment.confidence.min(verdict.assessment.confidence);
         Some(id)
     }
 
@@ -173,25 +169,24 @@ impl Causes {
 
     /// The cause of a culprit, with the latest that is known of it.
     fn culprit(&mut self, named: Named, at: Duration) -> CauseId {
-        let kind = named.kind.to_string();
+        let kind = named.assessment.kind;
         let name = named.culprit.as_ref().map(|culprit| (culprit.r#type, culprit.name.clone()));
-        let mut identity = Identity { kind: kind.clone(), netns: named.netns, culprit: name };
+        let mut identity = Identity { kind, netns: named.netns, culprit: name };
         let mut culprit = named.culprit;
         if !self.known.contains_key(&identity) {
             let of_kind = self.of_kind.entry((kind, named.netns)).or_default();
             *of_kind += 1;
             if *of_kind > OF_ONE_KIND {
-                identity.culprit = Some(("others", String::new()));
-                culprit = Some(Culprit::new("others", "others"));
+                identity.culprit = Some((Object::Others, String::new()));
+                culprit = Some(Culprit::new(Object::Others, "others"));
             }
         }
         let evidence = named.finding.as_ref().map(|finding| finding.evidence.clone()).unwrap_or_default();
         if let Some(id) = self.known.get(&identity) {
             if let Some(known) = self.all.get_mut(*id as usize)
-                && (named.confidence >= known.confidence || known.finding.is_none())
+                && (named.assessment.confidence >= known.assessment.confidence || known.finding.is_none())
             {
-                known.severity = named.severity;
-                known.confidence = named.confidence;
+                known.assessment = named.assessment;
                 known.evidence = evidence;
                 known.finding = named.finding;
                 known.culprit = culprit;
@@ -200,11 +195,9 @@ impl Causes {
             }
             return *id;
         }
-        let rule = self.number_rule(named.kind, named.netns, culprit.as_ref());
+        let rule = self.number_rule(named.assessment.kind, named.netns, culprit.as_ref());
         let id = self.add(Cause {
-            kind: named.kind,
-            severity: named.severity,
-            confidence: named.confidence,
+            assessment: named.assessment,
             netns: named.netns,
             culprit,
             evidence,
@@ -260,7 +253,9 @@ impl Causes {
 
     /// A group whose culprit nobody has looked for. Noise has none.
     pub(super) fn is_unnamed(&self, id: CauseId) -> bool {
-        self.get(id).is_some_and(|cause| cause.search != Search::Over && cause.severity != Severity::Benign)
+        self.get(id).is_some_and(|cause| {
+            cause.search != Search::Over && cause.assessment.severity != Severity::Benign
+        })
     }
 
     /// Whose the drops of a cause are: its own, or by weights those of the culprits that its group had last.

@@ -63,7 +63,7 @@ impl Model {
     ) -> RowDetail {
         let mut causes: Vec<(CauseId, u64)> = causes.into_iter().collect();
         causes.sort_by_key(|(id, total)| {
-            let severity = self.causes.get(*id).map(|cause| cause.severity);
+            let severity = self.causes.get(*id).map(|cause| cause.assessment.severity);
             (std::cmp::Reverse((severity, *total)), *id)
         });
         let sample = sample(causes.first().map(|(id, _)| *id));
@@ -140,11 +140,11 @@ impl Model {
 
 fn cause_detail(cause: &Cause, total: u64, now: Duration) -> CauseDetail {
     CauseDetail {
-        cause: cause.kind.words(),
-        severity: cause.severity,
-        confidence: cause.confidence,
+        cause: cause.assessment.kind.words(),
+        severity: cause.assessment.severity,
+        confidence: cause.assessment.confidence,
         total,
-        meaning: cause.kind.title.to_owned(),
+        meaning: cause.assessment.kind.title.to_owned(),
         evidence: cause.evidence.clone(),
         finding: cause.finding.clone(),
         age_s: now.saturating_sub(cause.at).as_secs(),

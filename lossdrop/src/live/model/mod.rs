@@ -141,14 +141,18 @@ impl Model {
     /// Takes in a drop that was told in detail; its count comes with the next refresh.
     pub fn read(&mut self, drop: &Drop<'_>) {
         // The culprits of noise are not looked for: all of a kind is one.
-        let target = if drop.verdict.severity == Severity::Benign { Target::None } else { Target::of(drop) };
+        let target = if drop.verdict.assessment.severity == Severity::Benign {
+            Target::None
+        } else {
+            Target::of(drop)
+        };
         self.add(drop, target);
     }
 
     /// As one of the drops that this tells from others.
     pub fn add(&mut self, drop: &Drop<'_>, target: Target) {
         let event = &drop.event;
-        let group = GroupKey::new(drop.verdict.kind, &event.key, target);
+        let group = GroupKey::new(drop.verdict.assessment.kind, &event.key, target);
         let unit = UnitKey {
             key: event.key,
             cause: self.causes.of_group(group, &drop.verdict),
@@ -211,7 +215,7 @@ impl Model {
         }
         let Some(known) = self.details.get_mut(key).filter(|details| !details.last.is_empty()) else {
             let described = describer.describe(key);
-            let group = GroupKey::new(described.kind, key, Target::None);
+            let group = GroupKey::new(described.assessment.kind, key, Target::None);
             let cause = self.causes.of_group(group, &Verdict::of(&described));
             let unit = UnitKey { key: *key, cause, flow: UNKNOWN, port: UNKNOWN, owner: UNKNOWN };
             let index = self.unit(unit);

@@ -6,7 +6,7 @@ use lossdrop_common::DropKey;
 
 use super::{Cause, CauseId, Model, UNKNOWN, Unit, UnitKey, names};
 use crate::{
-    diagnose::finding::Culprit,
+    diagnose::finding::{Culprit, Object},
     knowledge::{Class, Kind, Severity},
     live::lens::{GroupBy, Lens, Mix, Row, RowKey, Table},
 };
@@ -106,9 +106,9 @@ impl Model {
         self.each_cause(|unit, index, cause, total| {
             let Some(known) = self.causes.get(cause) else { return };
             let is_sure = unit.exact.cause && total == unit.total;
-            let hide = if !lens.selection.takes_kind(known.kind, known.severity) {
+            let hide = if !lens.selection.takes(&known.assessment) {
                 &mut table.unselected
-            } else if hides(lens, known.severity) {
+            } else if hides(lens, known.assessment.severity) {
                 &mut table.benign
             } else {
                 pieces.push(self.piece(lens, (unit, index), (cause, known, total), rows));
@@ -155,7 +155,7 @@ impl Model {
     /// Whether a cause's drops are in the rows.
     pub(super) fn shows(&self, lens: &Lens, cause: CauseId) -> bool {
         self.causes.get(cause).is_some_and(|known| {
-            lens.selection.takes_kind(known.kind, known.severity) && !hides(lens, known.severity)
+            lens.selection.takes(&known.assessment) && !hides(lens, known.assessment.severity)
         })
     }
 
@@ -176,7 +176,7 @@ impl Model {
             GroupBy::Cause | GroupBy::Rule => unit.exact.cause && is_whole(part),
             GroupBy::Process | GroupBy::Port | GroupBy::Flow => unit.exact.flow,
         };
-        row.severity = row.severity.max(known.severity);
+        row.severity = row.severity.max(known.assessment.severity);
         row.causes.add(cause, total);
         row.netns.add(unit.key.key.netns, total);
         if let Some(words) = self.names.words_of(&unit.key.key) {
@@ -233,8 +233,8 @@ impl Model {
         #[expect(clippy::cast_precision_loss, reason = "a share")]
         let share = if shown == 0 { 0.0 } else { row.total as f64 / shown as f64 };
         let no_key = row.key.id == NO_KEY;
-        let severity = |id| self.causes.get(id).map_or(Severity::Benign, |cause| cause.severity);
-        let cause = |id| self.causes.get(id).map_or_else(String::new, |cause| cause.kind.words());
+        let severity = |id| self.causes.get(id).map_or(Severity::Benign, |cause| cause.assessment.severity);
+        let cause = |id| self.causes.get(id).map_or_else(String::new, |cause| cause.assessment.kind.words());
         Row {
             name: if no_key { "more kinds than --keys".to_owned() } else { self.row_name(row.key) },
             severity: row.severity,
@@ -261,7 +261,9 @@ impl Model {
         let number = u32::try_from(key.id).unwrap_or(UNKNOWN);
         let or = |name: Option<&str>, none: &str| name.unwrap_or(none).to_owned();
         match key.group {
-            GroupBy::Cause => self.causes.get(number).map_or_else(String::new, |cause| cause.kind.words()),
+            GroupBy::Cause => {
+                self.causes.get(number).map_or_else(String::new, |cause| cause.assessment.kind.words())
+            }
             GroupBy::Reason | GroupBy::Location => or(self.names.words.name(number), "-"),
             GroupBy::Device => {
                 let (netns, ifindex) = (key.id >> 32, key.id & u64::from(u32::MAX));
@@ -282,7 +284,7 @@ impl Model {
         let Some(cause) = self.causes.get(id) else { return String::new() };
         match &cause.culprit {
             Some(Culprit { name, text, .. }) if text.is_empty() => name.clone(),
-            Some(Culprit { r#type: "rule", name, text, .. }) => format!("{name} {text}"),
+            Some(Culprit { r#type: Object::Rule, name, text, .. }) => format!("{name} {text}"),
             Some(Culprit { name, text, .. }) => format!("{name} ({text})"),
             None => cause.target().unwrap_or_default(),
         }
@@ -339,5 +341,8 @@ fn last_minute(spans: impl DoubleEndedIterator<Item = f64>, counts: &[f64]) -> (
 /// Rules have rows of their own; so have those that stand for one.
 pub(super) fn is_rule(kind: &Kind, culprit: &Culprit) -> bool {
     kind.class == Class::Netfilter
-        && matches!(culprit.r#type, "rule" | "rules" | "chain" | "nfqueue" | "others")
+        && matches!(
+            culprit.r#type,
+            Object::Rule | Object::Rules | Object::Chain | Object::Nfqueue | Object::Others
+        )
 }

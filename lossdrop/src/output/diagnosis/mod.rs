@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use crate::{
-    diagnose::finding::{CounterLine, Culprit, Diagnosis, Finding, Flow, Size},
+    diagnose::finding::{CounterLine, Culprit, Diagnosis, Finding, Flow, Object, Size},
     drops::accounting::Accounting,
-    knowledge::Severity,
+    knowledge::{Class, Severity},
     text::thousands,
 };
 
@@ -109,7 +109,7 @@ impl Paper {
         let unexplained: u64 = diagnosis
             .findings
             .iter()
-            .filter(|finding| finding.cause == "unknown")
+            .filter(|finding| finding.assessment.kind.class == Class::Unknown)
             .map(|finding| finding.count)
             .sum();
         let benign: u64 = diagnosis.benign.iter().map(|noise| noise.count).sum();
@@ -163,13 +163,14 @@ impl Paper {
 
     /// Number, severity, title, and to the right the count and how sure it is; below where there is no room.
     fn title(self, number: usize, finding: &Finding) -> String {
-        let severity = format!("{:<10}", finding.severity.as_str().to_ascii_uppercase());
-        let head = format!("{number:<3}{}", self.styled(severity_style(finding.severity), &severity));
-        let what = format!("{}: {}", finding.cause, finding.title);
+        let severity = format!("{:<10}", finding.assessment.severity.as_str().to_ascii_uppercase());
+        let head =
+            format!("{number:<3}{}", self.styled(severity_style(finding.assessment.severity), &severity));
+        let what = format!("{}: {}", finding.assessment.kind.class, finding.title);
         let unit =
             if finding.traced { drops(finding.count) } else { format!("{} lost", thousands(finding.count)) };
         let about = if finding.exact { "" } else { "about " };
-        let right = format!("{about}{unit}   {}", finding.confidence);
+        let right = format!("{about}{unit}   {}", finding.assessment.confidence);
         let bold = Style::new().bold();
         let taken = INDENT.len() + what.chars().count() + right.chars().count();
         match self.width().checked_sub(taken) {
@@ -198,8 +199,11 @@ impl Paper {
             format!("{}\n", line.replacen(name.as_str(), &self.styled(Style::new().bold(), name), 1));
         if !text.is_empty() && !short {
             let indent = format!("{INDENT}  ");
-            let text =
-                if *r#type == "rule" { format!("{indent}{text}") } else { self.fill(&indent, &indent, text) };
+            let text = if *r#type == Object::Rule {
+                format!("{indent}{text}")
+            } else {
+                self.fill(&indent, &indent, text)
+            };
             let _ = writeln!(out, "{text}");
         }
         out

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    diagnose::finding::{Benign, Culprit, Fix, RuledOut},
-    knowledge::{Confidence, kinds},
+    diagnose::finding::{Benign, Culprit, Fix, Object, RuledOut},
+    knowledge::{Assessment, Confidence, kinds},
     testing::diagnosis::finding,
 };
 
@@ -12,7 +12,7 @@ fn flow(flow: &str, count: u64) -> Flow {
 }
 
 fn mtu() -> Finding {
-    let culprit = Culprit::new("device", "eth0").text("MTU 100");
+    let culprit = Culprit::new(Object::Device, "eth0").text("MTU 100");
     Finding {
         title: "frames over 118 bytes die at eth0 of namespace ld-23138-1-web".to_owned(),
         netns: Some("ld-23138-1-web".to_owned()),
@@ -39,11 +39,14 @@ fn mtu() -> Finding {
 }
 
 fn rule() -> Finding {
-    let culprit = Culprit::new("rule", "iptables filter INPUT rule 1").text(
+    let culprit = Culprit::new(Object::Rule, "iptables filter INPUT rule 1").text(
         "-A INPUT -p tcp -m tcp --dport 80 -m statistic --mode random --probability 0.29999999981 -j DROP",
     );
     Finding {
-        severity: Severity::Fault,
+        assessment: Assessment {
+            severity: Severity::Fault,
+            ..Assessment::new(&kinds::NETFILTER_RULE, Confidence::Certain)
+        },
         title: "a rule drops by chance or by rate".to_owned(),
         flows: vec![flow("10.0.0.1:10000 → 10.0.0.2:80 TCP", 1)],
         fixes: vec![Fix::new(
@@ -56,9 +59,9 @@ fn rule() -> Finding {
 }
 
 fn buffer() -> Finding {
-    let culprit = Culprit::new("socket", "udp 10.0.0.2:5140").text("syslogd[812]");
+    let culprit = Culprit::new(Object::Socket, "udp 10.0.0.2:5140").text("syslogd[812]");
     Finding {
-        confidence: Confidence::Likely,
+        assessment: Assessment::new(&kinds::SOCKET_RCVBUF, Confidence::Likely),
         exact: false,
         title: "the receive buffer of udp 10.0.0.2:5140 is full".to_owned(),
         look: vec![Fix::new(
@@ -72,10 +75,10 @@ fn buffer() -> Finding {
 fn untraced() -> Finding {
     Finding {
         traced: false,
-        confidence: Confidence::Likely,
+        assessment: Assessment::new(&kinds::SOCKET_SEND_BUFFER, Confidence::Likely),
         culprit: None,
         title: "UDP sockets have no room to send".to_owned(),
-        ..finding(&kinds::SOCKET_SEND_BUFFER, 1, Culprit::default(), [])
+        ..finding(&kinds::SOCKET_SEND_BUFFER, 1, Culprit::new(Object::Socket, ""), [])
     }
 }
 
@@ -98,6 +101,7 @@ fn counter(
 
 fn full() -> Diagnosis {
     Diagnosis {
+        v: 1,
         findings: vec![mtu(), rule(), buffer(), untraced()],
         counters: vec![
             counter("ld-23138-0-host", "IpOutNoRoutes", (2, 0), &[], "also sends that failed with an error and never made a packet"),
@@ -127,6 +131,7 @@ fn full() -> Diagnosis {
 
 fn empty() -> Diagnosis {
     Diagnosis {
+        v: 1,
         findings: Vec::new(),
         counters: Vec::new(),
         benign: Vec::new(),

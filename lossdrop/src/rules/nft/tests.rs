@@ -1,10 +1,13 @@
 //! Captured listings of nft 1.0.6.
 
 use super::*;
-use crate::rules::{
-    ConnectionState, Family, Packet, evaluate,
-    tests::{icmp, syn, udp},
-    values::Truth::{self, Maybe, No, Yes},
+use crate::{
+    knowledge::Family,
+    rules::{
+        ConnectionState, Packet, evaluate,
+        tests::{icmp, syn, udp},
+        values::Truth::{self, Maybe, No, Yes},
+    },
 };
 
 const JSON: &str = include_str!("../../../tests-data/rules/nft.json");

@@ -13,10 +13,11 @@ use nix::sched::{CloneFlags, setns};
 
 use self::tool::{Failure, find, run};
 use super::{
-    model::{Api, Family, Ruleset, Table},
+    model::{Api, Ruleset, Table},
     nft,
     save::{self, Saved},
 };
+use crate::knowledge::Family;
 
 /// Something that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::{
-    model::{Api, Base, Chain, Counter, Family, Rule, Table, Verdict},
+    model::{Api, Base, Chain, Counter, Rule, Table, Verdict},
     words, xt,
 };
+use crate::knowledge::Family;
 
 /// A table as printed; rules by chain, each with its packets.
 #[derive(Clone, Debug, Default)]

@@ -1,10 +1,13 @@
 //! Captured listings of iptables 1.8.9.
 
 use super::*;
-use crate::rules::{
-    ConnectionState, Hook, Packet, evaluate,
-    tests::{icmp, syn, udp},
-    values::Truth::{self, Maybe, No, Yes},
+use crate::{
+    knowledge::Hook,
+    rules::{
+        ConnectionState, Packet, evaluate,
+        tests::{icmp, syn, udp},
+        values::Truth::{self, Maybe, No, Yes},
+    },
 };
 
 const LEGACY: &str = include_str!("../../../tests-data/rules/iptables-legacy-save.txt");

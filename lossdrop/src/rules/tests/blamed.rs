@@ -1,6 +1,7 @@
 //! Who is to blame, by matches and by counters.
 
 use super::*;
+use crate::knowledge::{Family, Hook};
 
 fn candidate(handle: u64, sure: bool, delta: Option<u64>) -> Candidate {
     Candidate {

@@ -4,6 +4,7 @@ mod blamed;
 mod real;
 
 use super::*;
+use crate::knowledge::{Family, Hook};
 
 /// A TCP packet with a SYN from 192.0.2.1 port 40000 to 192.0.2.2, of which everything is known.
 pub(super) fn syn(port: u16) -> Packet {

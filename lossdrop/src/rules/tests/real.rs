@@ -11,6 +11,7 @@ use std::{
 use nix::sched::{CloneFlags, setns};
 
 use super::*;
+use crate::knowledge::{Family, Hook};
 
 /// A network namespace that goes with the test.
 struct Netns(String);

@@ -14,7 +14,7 @@ use super::{
     page::{Page, bar},
 };
 use crate::{
-    diagnose::finding::{Culprit, Finding},
+    diagnose::finding::{Culprit, Finding, Object},
     live::{
         detail::{CauseDetail, Packet, RowDetail},
         lens::{GroupBy, Row},
@@ -116,7 +116,7 @@ fn unexplained(page: &mut Page, detail: &RowDetail, cause: &CauseDetail) {
 /// As `lossdrop diagnose` says it; the commands stand before the numbers, so that they are on the first screen.
 fn explained(page: &mut Page, detail: &RowDetail, cause: &CauseDetail, finding: &Finding) {
     let age = format!(", as of {} ago", look::span(cause.age_s as f64));
-    heading(page, detail, cause, &format!("{}: {}", finding.cause, finding.title), &age);
+    heading(page, detail, cause, &format!("{}: {}", finding.assessment.kind.class, finding.title), &age);
     culprit(page, finding);
     page.wrap(INDENT, Style::new(), &finding.explanation);
     commands(page, finding);
@@ -139,7 +139,7 @@ fn culprit(page: &mut Page, finding: &Finding) {
     let beside = if short { format!(" ({text})") } else { String::new() };
     let netns = netns.map_or_else(String::new, |netns| format!(", {netns}"));
     page.wrap(INDENT, Look::bold(), &format!("{name}{beside}{netns}"));
-    if page.whole && *r#type == "rule" {
+    if page.whole && *r#type == Object::Rule {
         page.push(vec![page.look.span(&format!("{}{text}", " ".repeat(INDENT + 2)), Style::new())]);
     } else if !short {
         page.wrap(INDENT + 2, Style::new(), text);

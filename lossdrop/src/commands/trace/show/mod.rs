@@ -18,7 +18,6 @@ use crate::{
         describe::{Described, Describer},
         ration::Buckets,
         select::Selection,
-        verdict::Verdict,
     },
     error::{Error, Result},
     kernel::counters::Counters,
@@ -83,7 +82,7 @@ impl Show {
     fn outcome(&self, described: &Described) -> Outcome {
         if self.hides(described) {
             Outcome::Benign
-        } else if self.limits.selection.takes(&Verdict::of(described)) {
+        } else if self.limits.selection.takes(&described.assessment) {
             Outcome::Shown
         } else {
             Outcome::Unselected
@@ -107,12 +106,17 @@ fn groups(counters: &Counters, describer: &mut Describer) -> Vec<Group> {
         let described = describer.describe(key);
         let symbol = described.symbol.clone().unwrap_or_else(|| described.location.clone());
         groups
-            .entry((described.reason.clone(), symbol.clone(), described.kind, described.severity))
+            .entry((
+                described.reason.clone(),
+                symbol.clone(),
+                described.assessment.kind,
+                described.assessment.severity,
+            ))
             .or_insert_with(|| Group {
                 reason: described.reason.clone(),
                 symbol,
-                kind: described.kind,
-                severity: described.severity,
+                kind: described.assessment.kind,
+                severity: described.assessment.severity,
                 meaning: described.meaning,
                 count: 0,
             })
@@ -131,7 +135,7 @@ impl Reader for Show {
     }
 
     fn takes(&mut self, drop: &Drop<'_>) -> bool {
-        if !self.limits.selection.takes(&drop.verdict) {
+        if !self.limits.selection.takes(&drop.verdict.assessment) {
             self.refused += 1;
             return false;
         }

@@ -8,7 +8,7 @@ use super::{Story, Suspect, other};
 use crate::{
     diagnose::{
         context::Context,
-        finding::Culprit,
+        finding::{Culprit, Object},
         group::{Group, Target},
     },
     drops::judge::name,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
-    let kind = group.verdict.kind;
+    let kind = group.verdict.assessment.kind;
     if kind == &kinds::DEVICE_DOWN {
         down(group, context)
     } else if kind == &kinds::DEVICE_FOREIGN_VLAN {
@@ -38,7 +38,7 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
 
 /// The device that is down, or has no carrier: the packet's own, or the veth's other end.
 pub(super) fn down(group: &Group, context: &Context) -> Suspect<'static> {
-    let is_forwarded = group.verdict.kind == &kinds::DEVICE_DOWN;
+    let is_forwarded = group.verdict.assessment.kind == &kinds::DEVICE_DOWN;
     let peer = group.find(|sample| sample.peer().copied());
     let (netns, device) = match peer {
         Some(peer) if is_forwarded || peer.flags & libc::IFF_UP.cast_unsigned() == 0 => {
@@ -59,7 +59,7 @@ fn is_down(netns: u32, device: String, group: &Group, context: &Context) -> Susp
 
 /// A device that is elsewhere than the packets are.
 fn device_in(netns: u32, device: &str, context: &Context) -> Culprit {
-    let culprit = Culprit::new("device", device);
+    let culprit = Culprit::new(Object::Device, device);
     match context.places.name(netns) {
         Some(name) => culprit.with("netns", name),
         None => culprit,
@@ -184,13 +184,15 @@ fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
     if !known && let Some(refused) = vlan::refused_by_others(group, context) {
         return refused;
     }
-    let confidence = if known { Confidence::Certain } else { group.verdict.confidence };
+    let confidence = if known { Confidence::Certain } else { group.verdict.assessment.confidence };
     // Without a reason, the port and its bridge tell.
     let (kind, confidence) = match port {
-        _ if group.verdict.kind != &kinds::DEVICE_BRIDGE_REFUSED => (group.verdict.kind, confidence),
+        _ if group.verdict.assessment.kind != &kinds::DEVICE_BRIDGE_REFUSED => {
+            (group.verdict.assessment.kind, confidence)
+        }
         Some(port) if port.state != "forwarding" => (&kinds::DEVICE_BRIDGE_STP, confidence),
         _ if !known && is_alone => (&kinds::DEVICE_BRIDGE_NO_PORT, Confidence::Certain),
-        _ => (group.verdict.kind, confidence),
+        _ => (group.verdict.assessment.kind, confidence),
     };
     let suspect = Suspect::of(group, Some(device), move |group, context| {
         let netns = group.key.netns;

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{Story, Suspect, other};
 use crate::{
-    diagnose::{context::Context, finding::Culprit, group::Group},
+    diagnose::{
+        context::Context,
+        finding::{Culprit, Object},
+        group::Group,
+    },
     drops::{Kept, packet},
     knowledge::{Confidence, kinds},
     machine::{Link, PortVlan},
@@ -23,7 +27,7 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     }
     let (name, has) = (port.name.clone(), listed(of_port));
     let usual = usual(&vlans);
-    Suspect::of(group, Some(Culprit::new("device", name.clone())), move |group, context| {
+    Suspect::of(group, Some(Culprit::new(Object::Device, name.clone())), move |group, context| {
         let (title, why, id, flags) = match tag {
             Some(tag) => (
                 format!("the bridge port {name} does not let VLAN {tag} in"),
@@ -59,14 +63,18 @@ pub(super) fn refused_by_others(group: &Group, context: &Context) -> Option<Susp
     let others: Vec<&Link> = context.state(netns)?.links.iter().filter(has_not).collect();
     let [port] = others[..] else { return None };
     let (name, has) = (port.name.clone(), listed(vlans.get(&port.index)?));
-    let suspect = Suspect::of(group, Some(Culprit::new("device", name.clone())), move |group, context| {
-        let text = format!(
-            "The bridge filters by VLAN. The frames belong to VLAN {id} (by their tag, or by the port that they came in by), and {name}, by \
+    let suspect = Suspect::of(
+        group,
+        Some(Culprit::new(Object::Device, name.clone())),
+        move |group, context| {
+            let text = format!(
+                "The bridge filters by VLAN. The frames belong to VLAN {id} (by their tag, or by the port that they came in by), and {name}, by \
              which they were to leave, has {has}."
-        );
-        let title = format!("the bridge port {name} does not let VLAN {id} out");
-        tell(title, text, &name, Some(id), " untagged", group, context)
-    });
+            );
+            let title = format!("the bridge port {name} does not let VLAN {id} out");
+            tell(title, text, &name, Some(id), " untagged", group, context)
+        },
+    );
     Some(suspect.kind(&kinds::DEVICE_BRIDGE_VLAN).confidence(Confidence::Certain))
 }
 

@@ -4,14 +4,11 @@ use super::{Story, Suspect, in_netns, told};
 use crate::{
     diagnose::{
         context::Context,
-        finding::Culprit,
+        finding::{Culprit, Object},
         group::{Group, share_out},
     },
-    knowledge::{Confidence, kinds},
-    rules::{
-        Hook,
-        hook::{Engine, HookPoint},
-    },
+    knowledge::{Confidence, Hook, kinds},
+    rules::hook::{Engine, HookPoint},
 };
 
 /// Takes what conntrack refused out of the group, and returns the rest.
@@ -63,7 +60,7 @@ fn table_full<'a>(group: &Group, context: &Context) -> Option<Suspect<'a>> {
     let (before, after) = (before.conntrack.as_ref()?, after.conntrack.as_ref()?);
     let refused = after.stat("drop").saturating_sub(before.stat("drop"));
     let (entries, max) = (after.count.max(before.count), after.max);
-    let culprit = Culprit::new("conntrack", "conntrack table").text(format!("{entries} of {max}"));
+    let culprit = Culprit::new(Object::Conntrack, "conntrack table").text(format!("{entries} of {max}"));
     // Connections may have ended by the second reading.
     let confidence = if entries >= max { Confidence::Certain } else { Confidence::Likely };
     let suspect = Suspect::of(group, Some(culprit), move |group, context| {

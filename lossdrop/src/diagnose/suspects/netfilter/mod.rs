@@ -10,7 +10,7 @@ use super::{Story, Suspect, other, told};
 use crate::{
     diagnose::{
         context::{Context, Rules},
-        finding::Culprit,
+        finding::{Culprit, Object},
         group::{Group, share_out},
     },
     drops::Kept,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)> {
-    let kind = group.verdict.kind;
+    let kind = group.verdict.assessment.kind;
     let by_rules =
         [&kinds::NETFILTER_DROP, &kinds::NETFILTER_PMTU_BLACKHOLE, &kinds::NETFILTER_NFQUEUE_NO_LISTENER];
     let Some(point) = group.find(|sample| hook(&sample.frames)).filter(|_| by_rules.contains(&kind)) else {
@@ -124,7 +124,7 @@ fn place(point: HookPoint, context: &Context) -> Place {
 /// A rule or a policy.
 fn rule<'a>(group: &Group, culprit: &rules::Culprit, point: HookPoint, context: &Context) -> Suspect<'a> {
     let candidate = culprit.candidate.clone();
-    let kind = kind_of(group.verdict.kind, &candidate, group, context);
+    let kind = kind_of(group.verdict.assessment.kind, &candidate, group, context);
     let by_chance = matches!(candidate.what, What::Rule { by_chance: true, .. });
     let severity = if by_chance { Severity::Fault } else { kind.severity };
     let confidence = match culprit.certainty {
@@ -180,9 +180,9 @@ fn describe(candidate: &Candidate, kind: &Kind) -> Culprit {
         .then(|| queue_number(&candidate.text()))
         .flatten();
     let culprit = match (&candidate.what, queue) {
-        (_, Some(number)) => Culprit::new("nfqueue", format!("NFQUEUE {number}")).with("queue", number),
-        (What::Rule { .. }, None) => Culprit::new("rule", candidate.name()),
-        (What::Policy, None) => Culprit::new("chain", candidate.name()),
+        (_, Some(number)) => Culprit::new(Object::Nfqueue, format!("NFQUEUE {number}")).with("queue", number),
+        (What::Rule { .. }, None) => Culprit::new(Object::Rule, candidate.name()),
+        (What::Policy, None) => Culprit::new(Object::Chain, candidate.name()),
     };
     let culprit = culprit
         .text(candidate.text())
@@ -314,7 +314,7 @@ fn one_of<'a>(group: &Group, undecided: &Undecided, point: HookPoint) -> Suspect
         .iter()
         .map(|candidate| format!("{}: {}", candidate.name(), candidate.text()))
         .collect();
-    let culprit = Culprit::new("rules", names.join(" or ")).text(texts.join("; "));
+    let culprit = Culprit::new(Object::Rules, names.join(" or ")).text(texts.join("; "));
     Suspect::of(group, Some(culprit), move |group, context| {
         let text = format!(
             "At the hook {point}{} several rules fit these packets, and neither counters nor conditions tell which of them it was: {}. \
@@ -332,8 +332,8 @@ fn one_of<'a>(group: &Group, undecided: &Undecided, point: HookPoint) -> Suspect
 
 /// No rule that was read fits.
 fn nobody<'a>(group: &Group, point: HookPoint) -> Suspect<'a> {
-    let culprit = Culprit::new("hook", point.to_string());
-    let kind = group.verdict.kind;
+    let culprit = Culprit::new(Object::Hook, point.to_string());
+    let kind = group.verdict.assessment.kind;
     Suspect::of(group, Some(culprit), move |group, context| {
         let complete = context.rules.get(&group.key.netns).is_some_and(|rules| rules.complete);
         let why = if complete {

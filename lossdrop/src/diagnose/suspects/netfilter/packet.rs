@@ -5,7 +5,8 @@ use lossdrop_common::{Event, Facts, L3, Shape};
 use crate::{
     drops::{Kept, judge::name},
     kernel::layout::withheld,
-    rules::{ConnectionState, Family, Hook, Packet, hook::HookPoint},
+    knowledge::{Family, Hook},
+    rules::{ConnectionState, Packet, hook::HookPoint},
 };
 
 /// What a rule can see of the packet.

@@ -26,7 +26,7 @@ fn told(group: Group, context: &Context) -> String {
     let mut out = String::new();
     for (group, suspect) in suspects(group, context) {
         let Story { title, numbers, sizes, explanation, fixes, look } = suspect.tell(&group, context);
-        let Suspect { kind, severity, confidence, netns, .. } = &suspect;
+        let Suspect { assessment: Assessment { kind, severity, confidence }, netns, .. } = &suspect;
         let lengths = if sizes { ", with lengths" } else { "" };
         // Writing to a String does not fail, here and below.
         let _ = writeln!(out, "{} × {kind} {severity} {confidence}, netns {netns}{lengths}", group.count);

@@ -1,8 +1,9 @@
 use super::*;
 use crate::{
     diagnose::context::Rules,
+    knowledge::{Family, Hook},
     machine::{Conntrack, NetState},
-    rules::{Api, Base, Chain, Counter, Family, Hook, Match, Rule, Ruleset, Table, Verdict},
+    rules::{Api, Base, Chain, Counter, Match, Rule, Ruleset, Table, Verdict},
 };
 
 const INPUT: [&str; 4] = ["nft_do_chain", "nft_do_chain_inet", "nf_hook_slow", "ip_local_deliver"];

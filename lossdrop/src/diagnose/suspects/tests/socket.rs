@@ -91,12 +91,12 @@ fn a_socket_s_name_has_its_protocol_and_brackets_where_they_belong() {
 /// Without a reason, two datagrams to a closed port; what the counters make of it.
 fn counted(l4: u8, moves: &[(&str, u64)]) -> (String, Confidence) {
     let mut group = at(l4, &kinds::SOCKET_CLOSED_PORT);
-    group.verdict.confidence = Confidence::Possible;
+    group.verdict.assessment.confidence = Confidence::Possible;
     let moves = moves.iter().map(|(name, delta)| moved(WEB, Scope::Snmp, name, *delta));
     let context = Context { moved: moves.collect(), ..context() };
     recount(&mut group, &context);
     let (_, suspect) = suspects(group, &context).remove(0);
-    (suspect.kind.to_string(), suspect.confidence)
+    (suspect.assessment.kind.to_string(), suspect.assessment.confidence)
 }
 
 #[test]

@@ -4,7 +4,11 @@ use std::net::IpAddr;
 
 use super::{Story, Suspect};
 use crate::{
-    diagnose::{context::Context, finding::Culprit, group::Group},
+    diagnose::{
+        context::Context,
+        finding::{Culprit, Object},
+        group::Group,
+    },
     drops::Kept,
     knowledge::{Confidence, kinds},
     machine::{Link, Query, Tunnel},
@@ -85,7 +89,7 @@ pub(super) fn received(group: &Group, context: &Context) -> Option<Suspect<'stat
     }
     let netns = group.key.netns;
     let name = outer.name();
-    let culprit = Culprit::new("tunnel", format!("{name} from {from}"));
+    let culprit = Culprit::new(Object::Tunnel, format!("{name} from {from}"));
     let look = format!("-d link show type {kind}");
     let (title, text, fix, effect) = if let Some((link, _)) = fitting {
         let device = &link.name;
@@ -158,7 +162,7 @@ pub(super) fn too_big(group: &Group, context: &Context) -> Option<Suspect<'stati
         return None;
     }
     let (device, mtu, overhead) = (link.name.clone(), link.mtu, tunnel.overhead);
-    let culprit = Culprit::new("device", device.clone()).text(format!("MTU {mtu}")).with("mtu", mtu);
+    let culprit = Culprit::new(Object::Device, device.clone()).text(format!("MTU {mtu}")).with("mtu", mtu);
     let suspect = Suspect::of(group, Some(culprit), move |group, context| {
         let lengths = if shortest == longest {
             format!("{longest} bytes")

@@ -5,14 +5,17 @@ mod wireguard;
 
 use super::{Story, Suspect, other};
 use crate::{
-    diagnose::{context::Context, finding::Culprit, group::Group},
-    drops::Kept,
+    diagnose::{
+        context::Context,
+        finding::{Culprit, Object},
+        group::Group,
+    },
     knowledge::{Confidence, kinds},
     machine::Link,
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
-    let kind = group.verdict.kind;
+    let kind = group.verdict.assessment.kind;
     let found = if kind == &kinds::TUNNEL_UNKNOWN_VNI {
         unknown_vni(group, context)
     } else if kind == &kinds::TUNNEL_RECEIVE {
@@ -60,7 +63,7 @@ fn unknown_vni(group: &Group, context: &Context) -> Option<Suspect<'static>> {
     }
     let known: Vec<String> =
         devices.iter().filter_map(|link| Some(format!("{} has {}", link.name, link.vni?))).collect();
-    let culprit = Culprit::new("tunnel", format!("VNI {vni}")).with("vni", vni);
+    let culprit = Culprit::new(Object::Tunnel, format!("VNI {vni}")).with("vni", vni);
     let suspect = Suspect::of(group, Some(culprit), move |group, context| {
         let from = source.map_or_else(String::new, |source| format!(" from {source}"));
         let have = if known.is_empty() { "none has a VNI".to_owned() } else { known.join(", ") };

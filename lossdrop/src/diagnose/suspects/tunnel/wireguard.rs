@@ -4,7 +4,11 @@ use std::net::IpAddr;
 
 use super::{Story, Suspect};
 use crate::{
-    diagnose::{context::Context, finding::Culprit, group::Group},
+    diagnose::{
+        context::Context,
+        finding::{Culprit, Object},
+        group::Group,
+    },
     knowledge::Confidence,
     machine::WgPeer,
 };
@@ -38,9 +42,9 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Option<Suspect<'stati
     let peers = context.wireguard_peers(group.key.netns, link.index)?;
     let (device, why, count) = (link.name.clone(), why(&peers, to)?, peers.len());
     let culprit = match &why {
-        Why::NoPeer(_) => Culprit::new("device", device.clone()).text(format!("{count} peers")),
+        Why::NoPeer(_) => Culprit::new(Object::Device, device.clone()).text(format!("{count} peers")),
         Why::NoEndpoint(peer) => {
-            Culprit::new("peer", format!("{} of {device}", peer.key)).text(allowed(peer))
+            Culprit::new(Object::Peer, format!("{} of {device}", peer.key)).text(allowed(peer))
         }
     };
     let suspect = Suspect::of(group, Some(culprit), move |group, context| {

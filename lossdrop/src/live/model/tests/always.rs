@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::diagnose::finding::Object;
 
 const CAUSES: [&Kind; 4] = [PORT, RULE, &kinds::TCP_CLOSING, &kinds::SOCKET_RCVBUF];
 
@@ -114,7 +115,12 @@ fn run(mut model: Model, steps: Vec<Step>) -> Result<(), TestCaseError> {
         model.note_survey();
         let found = step.named.into_iter().map(|(key, cause, port, culprit, weight)| {
             let group = GroupKey::new(CAUSES[cause], &told(key, port).key, at_port(port));
-            named(CAUSES[cause], WEB, Culprit::new("rule", format!("culprit {culprit}")), [(group, weight)])
+            named(
+                CAUSES[cause],
+                WEB,
+                Culprit::new(Object::Rule, format!("culprit {culprit}")),
+                [(group, weight)],
+            )
         });
         model.learn(found.collect(), SECOND);
         prop_assert!(!model.has_unnamed());

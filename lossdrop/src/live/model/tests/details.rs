@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     capture::{Batch, Capture},
+    diagnose::finding::Object,
     drops::{Observer, Reader, describe::Described},
     live::detail::RowDetail,
 };
@@ -106,7 +107,7 @@ fn a_provisional_row_of_two_culprits_has_each_drop_once() {
     let event = datagram(WEB, 0, 9);
     hear(&mut model, event);
     refresh(&mut model, &[(event.key, 4)]);
-    let part = |name: &str| named(RULE, WEB, Culprit::new("rule", name), [(port_group(&event), 1)]);
+    let part = |name: &str| named(RULE, WEB, Culprit::new(Object::Rule, name), [(port_group(&event), 1)]);
     model.learn(vec![part("a"), part("b")], SECOND);
     refresh(&mut model, &[(event.key, 8)]);
     let detail = detail(&model, GroupBy::Device, "veth0");

@@ -6,7 +6,7 @@ use lossdrop_common::Event;
 
 use super::*;
 use crate::{
-    diagnose::finding::Culprit,
+    diagnose::finding::{Culprit, Object},
     drops::select::Selection,
     knowledge::{Kind, Severity, kinds},
     live::lens::{Lens, Row},
@@ -49,7 +49,7 @@ fn port_group(event: &Event) -> GroupKey {
 
 fn named_port(event: &Event, count: u64) -> Named {
     let name = format!("udp 10.0.0.2:{}", event.dport);
-    named(PORT, event.key.netns, Culprit::new("port", name), [(port_group(event), count)])
+    named(PORT, event.key.netns, Culprit::new(Object::Port, name), [(port_group(event), count)])
 }
 
 /// The rows by name and culprit, with their totals.
@@ -204,7 +204,7 @@ fn a_group_of_two_culprits_is_split_by_their_weights_and_is_no_longer_exact() {
     for count in 1..=8 {
         refresh(&mut model, &[(event.key, count)]);
     }
-    let [a, b] = ["rule 1", "rule 2"].map(|name| Culprit::new("rule", name));
+    let [a, b] = ["rule 1", "rule 2"].map(|name| Culprit::new(Object::Rule, name));
     let part = |culprit, count| named(RULE, WEB, culprit, [(port_group(&event), count)]);
     model.learn(vec![part(a, 3), part(b, 1)], SECOND);
     let table = model.table(&lens(GroupBy::Cause));
@@ -222,7 +222,7 @@ fn a_group_of_two_culprits_is_split_by_their_weights_and_is_no_longer_exact() {
 }
 
 #[test]
-fn a_crowd_of_culprits_of_one_kind_has_one_row_for_the_rest() {
+fn many_culprits_of_one_kind_has_one_row_for_the_rest() {
     let mut model = model();
     let events: Vec<Event> = (1..=40).map(|port| datagram(WEB, u64::from(port), port)).collect();
     for event in &events {
@@ -234,8 +234,9 @@ fn a_crowd_of_culprits_of_one_kind_has_one_row_for_the_rest() {
         model.learn(events.iter().map(|event| named_port(event, 2)).collect(), SECOND);
     }
     let table = model.table(&lens(GroupBy::Cause));
-    let crowd = table.rows.iter().find(|row| row.culprit.most.starts_with("others")).expect("a crowd");
-    assert_eq!((table.rows.len(), crowd.total, table.shown), (25, 32, 80));
+    let others =
+        table.rows.iter().find(|row| row.culprit.most.starts_with("others")).expect("a row for the rest");
+    assert_eq!((table.rows.len(), others.total, table.shown), (25, 32, 80));
 }
 
 #[test]
@@ -244,8 +245,9 @@ fn rules_that_are_told_together_are_no_missing_rule() {
     let event = datagram(WEB, 0, 9);
     hear(&mut model, event);
     refresh(&mut model, &[(event.key, 26)]);
-    let rule =
-        |number| named(RULE, WEB, Culprit::new("rule", format!("rule {number}")), [(port_group(&event), 1)]);
+    let rule = |number| {
+        named(RULE, WEB, Culprit::new(Object::Rule, format!("rule {number}")), [(port_group(&event), 1)])
+    };
     model.learn((0..26).map(rule).collect(), SECOND);
     let names = rows(&model, GroupBy::Rule);
     assert!(names.iter().any(|(name, total)| name == "others" && *total == 2), "{names:?}");
@@ -259,7 +261,9 @@ fn a_rule_has_one_row_for_all_of_its_kinds() {
     hear(&mut model, a);
     hear(&mut model, b);
     refresh(&mut model, &[(a.key, 1), (b.key, 2)]);
-    let of = |kind, event: &Event| named(kind, WEB, Culprit::new("rule", "rule 1"), [(port_group(event), 1)]);
+    let of = |kind, event: &Event| {
+        named(kind, WEB, Culprit::new(Object::Rule, "rule 1"), [(port_group(event), 1)])
+    };
     model.learn(vec![of(RULE, &a), of(&kinds::NETFILTER_REJECT, &b)], SECOND);
     assert_eq!(rows(&model, GroupBy::Rule), [("rule 1".to_owned(), 3)]);
     assert_eq!(model.table(&lens(GroupBy::Cause)).rows.len(), 2);
@@ -308,7 +312,7 @@ fn a_group_is_as_bad_as_its_worst_drop() {
     let event = datagram(WEB, 0, 9);
     for severity in [Severity::Policy, Severity::Fault, Severity::Policy] {
         let mut judged = judged(RULE, event);
-        judged.verdict.severity = severity;
+        judged.verdict.assessment.severity = severity;
         model.add(&judged, Target::None);
     }
     refresh(&mut model, &[(event.key, 3)]);

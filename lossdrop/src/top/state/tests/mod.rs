@@ -8,7 +8,7 @@ use lossdrop_common::DropKey;
 use super::*;
 use crate::{
     diagnose::{
-        finding::{Culprit, Fix},
+        finding::{Culprit, Fix, Object},
         group::{GroupKey, Target},
     },
     knowledge::{Kind, kinds},
@@ -49,7 +49,7 @@ impl Drops {
     fn name(&mut self, kind: &'static Kind, port: u16, name: &str) {
         let key = datagram(WEB, u64::from(port) * 8, port).key;
         let group = GroupKey::new(kind, &key, target(port));
-        let mut named = named(kind, WEB, Culprit::new("port", name), [(group, 1)]);
+        let mut named = named(kind, WEB, Culprit::new(Object::Port, name), [(group, 1)]);
         let fix = Fix::new(format!("fix {name}"), "it helps");
         named.finding.iter_mut().for_each(|finding| finding.fixes.push(fix.clone()));
         self.model.learn(vec![named], SECOND);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    diagnose::finding::{Culprit, Finding, Fix, Flow, Size},
+    diagnose::finding::{Culprit, Finding, Fix, Flow, Object, Size},
     drops::accounting::Accounting,
-    knowledge::{Confidence, Severity, kinds},
+    knowledge::{Assessment, Confidence, Severity, kinds},
     live::{
         detail::{CauseDetail, Packet, RowDetail},
         lens::{GroupBy, Lens, Mix, Row, RowKey, SortBy, Table},
@@ -262,16 +262,19 @@ fn mtu_finding() -> Finding {
             ),
         ],
         look: vec![Fix::new("ip -n web -s link show dev eth0", "RX: dropped")],
-        ..finding(&kinds::MTU_VETH_PEER, 4310, Culprit::new("device", "eth0").text("MTU 100"), numbers)
+        ..finding(&kinds::MTU_VETH_PEER, 4310, Culprit::new(Object::Device, "eth0").text("MTU 100"), numbers)
     }
 }
 
 fn rule_finding() -> Finding {
-    let culprit = Culprit::new("rule", "iptables filter INPUT rule 1").text(
+    let culprit = Culprit::new(Object::Rule, "iptables filter INPUT rule 1").text(
         "-A INPUT -p tcp -m tcp --dport 80 -m statistic --mode random --probability 0.29999999981 -j DROP",
     );
     Finding {
-        severity: Severity::Fault,
+        assessment: Assessment {
+            severity: Severity::Fault,
+            ..Assessment::new(&kinds::NETFILTER_RULE, Confidence::Certain)
+        },
         title: "a rule drops by chance or by rate".to_owned(),
         explanation:
             "Somebody set up a rule that drops at random. Its counter rose by 6, and 6 packets were dropped."
@@ -289,7 +292,7 @@ fn cause(row: &Row, finding: Option<Finding>) -> CauseDetail {
     CauseDetail {
         cause: row.cause.most.clone(),
         severity: row.severity,
-        confidence: finding.as_ref().map_or(Confidence::Likely, |finding| finding.confidence),
+        confidence: finding.as_ref().map_or(Confidence::Likely, |finding| finding.assessment.confidence),
         total: row.total,
         meaning: "The packet is longer than what the other end of the veth takes.".to_owned(),
         evidence: vec![
