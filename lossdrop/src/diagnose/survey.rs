@@ -1,17 +1,14 @@
 //! A survey of the whole machine: counters and tables of every namespace, and the rules of those that are watched.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, mpsc},
-    thread,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use crate::{
     capture::clock::unix_ns,
     identity::namespaces::{self, Namespaces},
-    machine::Machine,
+    machine::{Machine, for_each},
     rules::{self, Ruleset},
 };
 
@@ -69,43 +66,25 @@ fn read_rules(
     deadline: Instant,
     notes: &mut BTreeSet<String>,
 ) -> BTreeMap<u32, RulesRead> {
-    let queue: VecDeque<(u32, PathBuf)> = namespaces
-        .iter()
-        .filter(|(inum, _)| wanted.is_empty() || wanted.contains(inum))
-        .map(|(inum, namespace)| (inum, namespace.path.clone()))
-        .collect();
-    let names: BTreeMap<u32, String> =
-        namespaces.iter().map(|(inum, namespace)| (inum, namespace.name.clone())).collect();
-    let mut missing: BTreeSet<u32> = queue.iter().map(|(inum, _)| *inum).collect();
-    let queue = Arc::new(Mutex::new(queue));
-    let (sender, results) = mpsc::channel();
-    for _ in 0..THREADS.min(missing.len()) {
-        let (queue, sender) = (Arc::clone(&queue), sender.clone());
-        thread::spawn(move || {
-            let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            while let Some((inum, path)) = next() {
-                let began = unix_ns();
-                let (ruleset, gaps) = rules::read(&path, deadline);
-                let read = RulesRead { ruleset, complete: gaps.is_empty(), began, ended: unix_ns() };
-                // A namespace that has gone meanwhile is none that anything is missing of.
-                let gaps = if namespaces::inum(&path) == Some(inum) { gaps } else { Vec::new() };
-                if sender.send((inum, read, gaps)).is_err() {
-                    break;
-                }
-            }
-        });
-    }
-    drop(sender);
+    let asked_for = |inum: &u32| wanted.is_empty() || wanted.contains(inum);
+    let inums: Vec<u32> = namespaces.iter().map(|(inum, _)| inum).filter(asked_for).collect();
+    let all = namespaces.clone();
+    let read = move |inum| {
+        let path = all.get(inum).map(|known| known.path.clone()).unwrap_or_default();
+        let began = unix_ns();
+        let (ruleset, gaps) = rules::read(&path, deadline);
+        let read = RulesRead { ruleset, complete: gaps.is_empty(), began, ended: unix_ns() };
+        // Nothing is missing of a namespace that disappeared meanwhile.
+        let gaps = if namespaces::inum(&path) == Some(inum) { gaps } else { Vec::new() };
+        (read, gaps)
+    };
     let mut found = BTreeMap::new();
-    while let Ok((inum, read, gaps)) =
-        results.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-    {
-        missing.remove(&inum);
+    let late = for_each(inums, THREADS, deadline, read, |inum, (read, gaps)| {
         notes.extend(gaps.iter().map(|gap| note(&gap.what, &gap.consequence)));
         found.insert(inum, read);
-    }
-    for inum in missing {
-        let name = names.get(&inum).map_or("?", String::as_str);
+    });
+    for inum in late {
+        let name = namespaces.get(inum).map_or("?", |known| &known.name);
         notes.insert(format!(
             "the rules of namespace {name} could not be read in {} s: which of them dropped packets stays open",
             LIMIT.as_secs()
@@ -116,6 +95,8 @@ fn read_rules(
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::{
         identity::{Identity, Namespace},

@@ -1,12 +1,12 @@
 //! Reads the namespaces: several at once, each on a thread that has gone there, until the time is up.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -14,8 +14,8 @@ use std::{
 use nix::sched::{CloneFlags, setns};
 
 use super::{
-    Gap, Machine, NetState, Part, addresses, conntrack, links, neighbours, nfqueue, qdiscs, snmp, sockets,
-    softnet, sysctl,
+    Gap, Machine, NetState, Part, addresses, conntrack, links, neighbours, nfqueue, pool::for_each, qdiscs,
+    snmp, sockets, softnet, sysctl,
 };
 use crate::identity::namespaces::{self, Namespace, Namespaces};
 
@@ -40,43 +40,23 @@ impl Machine {
     /// Reads the wanted namespaces, or all if `wanted` is empty. What is not read by the deadline is a gap.
     pub fn take(namespaces: &Namespaces, wanted: &BTreeSet<u32>, deadline: Instant) -> Self {
         let mut machine = Self::shared(namespaces, deadline);
-        let queue: VecDeque<u32> = match wanted.is_empty() {
+        let inums: Vec<u32> = match wanted.is_empty() {
             true => namespaces.iter().map(|(inum, _)| inum).collect(),
             false => wanted.iter().copied().collect(),
         };
-        let mut missing: BTreeSet<u32> = queue.iter().copied().collect();
-        let (sender, results) = mpsc::channel();
-        let queue = Arc::new(Mutex::new(queue));
-        let namespaces = Arc::new(namespaces.clone());
-        for _ in 0..THREADS.min(missing.len()) {
-            let (queue, namespaces, sender) = (Arc::clone(&queue), Arc::clone(&namespaces), sender.clone());
-            thread::spawn(move || {
-                let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                while let Some(inum) = next() {
-                    if sender.send((inum, visit(inum, &namespaces, deadline))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        while let Ok((inum, result)) =
-            results.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
-            missing.remove(&inum);
-            match result {
-                Ok((state, gaps)) => {
-                    machine.netns.insert(inum, state);
-                    machine.gaps.extend(gaps);
-                }
-                // One that has gone meanwhile is missed by nobody.
-                Err(_) if is_gone(&namespaces, inum) => {}
-                Err(error) => machine.gaps.push(unread(&name(&namespaces, inum), &error)),
+        let all = namespaces.clone();
+        let visit = move |inum| visit(inum, &all, deadline);
+        let late = for_each(inums, THREADS, deadline, visit, |inum, result| match result {
+            Ok((state, gaps)) => {
+                machine.netns.insert(inum, state);
+                machine.gaps.extend(gaps);
             }
-        }
-        // Those threads end by themselves; nobody waits for what they still read.
-        let late = io::Error::from(io::ErrorKind::TimedOut);
-        machine.gaps.extend(missing.iter().map(|inum| unread(&name(&namespaces, *inum), &late)));
+            // A namespace that disappeared is not an error.
+            Err(_) if is_gone(namespaces, inum) => {}
+            Err(error) => machine.gaps.push(unread(&name(namespaces, inum), &error)),
+        });
+        let error = io::Error::from(io::ErrorKind::TimedOut);
+        machine.gaps.extend(late.iter().map(|inum| unread(&name(namespaces, *inum), &error)));
         machine
     }
 
