@@ -34,7 +34,7 @@ pub struct Totals {
     /// Of `seen`: refused by a filter.
     pub filtered: u64,
     /// Of `seen`: came while the program was already running on this CPU (an interrupt); neither filtered nor
-    /// keyed, and reported as lost. Kernels since 6.2 do not call the program then and count for themselves
+    /// keyed, and counted as lost. Kernels since 6.2 do not call the program then and count for themselves
     /// (`bpf_prog_info.recursion_misses`).
     pub nested: u64,
     /// How deep the program is in itself right now.

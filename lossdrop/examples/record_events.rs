@@ -49,7 +49,7 @@ fn provoke() -> anyhow::Result<()> {
     for port in [81, 8080] {
         let connected =
             TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), Duration::from_millis(100));
-        ensure!(connected.is_err(), "nobody listens on port {port}");
+        ensure!(connected.is_err(), "no process listens on port {port}");
     }
     Ok(())
 }

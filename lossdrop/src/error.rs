@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_is_told_once() {
+    fn every_cause_is_reported_once() {
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         let unmapped = kernel::Error::Map { name: "SLOTS", source: full() };
         assert_eq!(

@@ -113,7 +113,7 @@ fn the_text_says_who_it_was_what_helps_what_was_counted_and_what_is_ruled_out() 
     let lines = &output.stdout;
     let server = two.0.server.name();
     let wanted = [
-        &["1", "FAULT", "socket: nobody is bound to udp 10.0.0.2:9999", "4 drops", "certain"][..],
+        &["1", "FAULT", "socket: no process is bound to udp 10.0.0.2:9999", "4 drops", "certain"][..],
         &["udp 10.0.0.2:9999, netns", server],
         &["10.0.0.1:", "→ 10.0.0.2:9999 UDP", "4"],
         &["2", "POLICY", "netfilter: nft inet lab input handle", "6 drops", "certain"],

@@ -163,12 +163,12 @@ fn measure(case: &Case, binary: &Path, lab: &Flood, sender: usize) -> Result<Sam
         }
         Kind::Lossdrop(args) => {
             let mut args = args.to_vec();
-            // The details go where they cost nothing; what was seen is told on stderr.
+            // The details go where they cost nothing; what was seen is reported on stderr.
             args.push("-v");
             let tool = Tool::start(binary.as_os_str(), &args, "lossdrop: watching", Duration::ZERO)?;
-            let (mut sample, told) = tool.watch(lab, sender)?;
-            sample.seen = Some(number_after(&told, "seen")?);
-            sample.lost = Some(number_after(&told, "lost")?);
+            let (mut sample, reported) = tool.watch(lab, sender)?;
+            sample.seen = Some(number_after(&reported, "seen")?);
+            sample.lost = Some(number_after(&reported, "lost")?);
             Ok(sample)
         }
         // What a peer says is in a format of its own, and is checked by hand; it is given time to attach.
@@ -301,8 +301,8 @@ fn top(binary: &Path, lab: &Flood, sender: usize) -> Result<String> {
     let rss = tool.rss_mib()?;
     kill(Pid::from_raw(i32::try_from(tool.child.id())?), Signal::SIGTERM)?;
     tool.child.wait()?;
-    let told = fs::read_to_string(tool.stderr.path())?.replace(',', "");
-    let (seen, lost) = (number_after(&told, "seen")?, number_after(&told, "lost")?);
+    let reported = fs::read_to_string(tool.stderr.path())?.replace(',', "");
+    let (seen, lost) = (number_after(&reported, "seen")?, number_after(&reported, "lost")?);
     Ok(format!(
         "`lossdrop top`, live, while {:.0} packets a second are dropped for {:.0} s: {:.2} % of one CPU (goal: below 2 %), the tools that \
          it asks for rules included; {rss:.0} MiB; {:.2} % seen, {lost} lost.\n",

@@ -20,7 +20,7 @@ const FINGERPRINT: &str = "lossdrop/bpf/lossdrop.o.sources";
 struct Toolchain {
     cargo: PathBuf,
     rustc: PathBuf,
-    /// A stable compiler is told to allow what `-Z build-std` needs.
+    /// A stable compiler is made to allow what `-Z build-std` needs.
     bootstrap: bool,
 }
 

@@ -98,7 +98,7 @@ fn rounds(lab: &mut dyn Lab, stop: &Receiver<()>) -> Result<()> {
         match stop.recv_timeout(PACE) {
             Err(mpsc::RecvTimeoutError::Timeout) => {}
             Ok(()) => break,
-            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("no longer told of Ctrl-C"),
+            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("no longer notified of Ctrl-C"),
         }
     }
     Ok(())
@@ -127,9 +127,9 @@ mod tests {
 
     #[test]
     fn an_unknown_scenario_is_answered_with_near_names() {
-        let told = run(Some("udp-closed")).unwrap_err().to_string();
-        assert!(told.contains("udp-closed-port-v6"), "{told}");
-        assert!(!told.contains("container"), "{told}");
+        let reported = run(Some("udp-closed")).unwrap_err().to_string();
+        assert!(reported.contains("udp-closed-port-v6"), "{reported}");
+        assert!(!reported.contains("container"), "{reported}");
         assert!(unknown("xyz").contains("container-mtu-and-firewall"));
     }
 }

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_recording_is_told_in_a_sentence() {
+    fn what_is_no_recording_is_reported_in_a_sentence() {
         let error = Recording::open(Path::new("/no/such/folder")).expect_err("there is none").to_string();
         assert!(error.starts_with("/no/such/folder is no recording: layout: "), "{error}");
     }

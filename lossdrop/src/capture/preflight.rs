@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_thing_in_the_way_is_the_one_that_is_told() {
+    fn the_first_thing_in_the_way_is_the_one_that_is_reported() {
         let nothing = Preflight {
             missing_capabilities: vec!["CAP_BPF"],
             lockdown: Some("confidentiality".to_owned()),

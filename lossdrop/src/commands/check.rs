@@ -179,11 +179,11 @@ fn fields(what: &'static str, missing: &[Missing]) -> CheckLine {
     for missing in missing {
         by_loss.entry(missing.lost.what).or_default().push(&missing.field);
     }
-    let told: Vec<String> = by_loss
+    let reported: Vec<String> = by_loss
         .iter()
         .map(|(lost, fields)| format!("Without {} lossdrop can't tell {lost}.", fields.join(", ")))
         .collect();
-    let detail = if told.is_empty() { "all found".to_owned() } else { told.join(" ") };
+    let detail = if reported.is_empty() { "all found".to_owned() } else { reported.join(" ") };
     line(what, missing.is_empty(), detail, "just that; drops are counted and named as ever")
 }
 
@@ -269,14 +269,14 @@ fn probes(outcomes: &[Outcome]) -> CheckLine {
             functions.push(function);
         }
     }
-    let told: Vec<String> = by_reason
+    let reported: Vec<String> = by_reason
         .iter()
         .map(|(refused, functions)| match refused {
             None => functions.join(", "),
             Some(why) => format!("not {} ({why})", functions.join(", ")),
         })
         .collect();
-    let detail = if told.is_empty() { "no netfilter here".to_owned() } else { told.join("; ") };
+    let detail = if reported.is_empty() { "no netfilter here".to_owned() } else { reported.join("; ") };
     let ok = outcomes.iter().all(|outcome| outcome.refused.is_none());
     line("netfilter probes", ok, detail, "what these functions tell of a drop by netfilter")
 }
@@ -296,8 +296,8 @@ fn symbols() -> CheckLine {
 fn table(report: &Report) -> String {
     let width = report.facts.iter().map(|fact| fact.what.len()).max().unwrap_or(0);
     let mut text = format!("Linux {}\n", report.release);
-    let mut row = |what: &str, state: &str, told: &str| {
-        for (index, line) in textwrap::wrap(told, WIDTH).iter().enumerate() {
+    let mut row = |what: &str, state: &str, reported: &str| {
+        for (index, line) in textwrap::wrap(reported, WIDTH).iter().enumerate() {
             let (what, state) = if index == 0 { (what, state) } else { ("", "") };
             text.push_str(&format!("  {what:<width$}  {state:<7}  {line}\n"));
         }
@@ -379,33 +379,33 @@ mod tests {
     }
 
     #[test]
-    fn probes_are_told_each_by_its_function() {
+    fn probes_are_reported_each_by_its_function() {
         let outcome =
             |function, refused: Option<&str>| Outcome { function, refused: refused.map(str::to_owned) };
-        let told = |outcomes: Vec<Outcome>| {
+        let reported = |outcomes: Vec<Outcome>| {
             let fact = probes(&outcomes);
             (fact.ok, fact.detail)
         };
         let all = vec![outcome("nft_do_chain", None), outcome("nft_do_chain", None)];
-        assert_eq!(told(all), (true, "nft_do_chain".to_owned()));
+        assert_eq!(reported(all), (true, "nft_do_chain".to_owned()));
         let some = vec![outcome("nf_hook_slow", None), outcome("ipt_do_table", Some("no"))];
-        assert_eq!(told(some), (false, "nf_hook_slow; not ipt_do_table (no)".to_owned()));
-        assert_eq!(told(vec![]), (true, "no netfilter here".to_owned()));
+        assert_eq!(reported(some), (false, "nf_hook_slow; not ipt_do_table (no)".to_owned()));
+        assert_eq!(reported(vec![]), (true, "no netfilter here".to_owned()));
     }
 
     #[test]
     fn what_forbids_fentry_is_named_where_it_is_known() {
         let forbidden =
             kernel::Error::Map { name: "SLOTS", source: std::io::Error::from_raw_os_error(libc::EPERM) };
-        let told = |lockdown| fentry_refusal(&forbidden, lockdown);
-        assert!(told(Some("integrity")).ends_with(": the kernel is locked down (integrity)"));
-        assert!(told(None).ends_with("seccomp filter forbids it"));
+        let reported = |lockdown| fentry_refusal(&forbidden, lockdown);
+        assert!(reported(Some("integrity")).ends_with(": the kernel is locked down (integrity)"));
+        assert!(reported(None).ends_with("seccomp filter forbids it"));
         let unknown = kernel::Error::OwnBtf { why: "no such file".to_owned() };
         assert_eq!(fentry_refusal(&unknown, Some("integrity")), unknown.to_string());
     }
 
     #[test]
-    fn the_room_that_the_verifier_leaves_is_told_in_per_cent() {
+    fn the_room_that_the_verifier_leaves_is_reported_in_per_cent() {
         for (instructions, room) in [(0, "100 %"), (39_858, "96 %"), (1_000_000, "0 %"), (2_000_000, "0 %")] {
             assert!(verified_text(Some(instructions)).contains(room), "{instructions}");
         }
@@ -431,7 +431,7 @@ mod tests {
             reasons: Reasons::default(),
             probes: vec![],
         };
-        let told: Vec<(&str, bool, String)> =
+        let reported: Vec<(&str, bool, String)> =
             kernel_lines(&facts).into_iter().map(|fact| (fact.what, fact.ok, fact.detail)).collect();
         let wanted = [
             ("BTF", true, "/sys/kernel/btf/vmlinux"),
@@ -450,6 +450,6 @@ mod tests {
             ("drop reasons", false, "none"),
             ("receiving socket", false, "no rx_sk"),
         ];
-        assert_eq!(told, wanted.map(|(what, ok, detail)| (what, ok, detail.to_owned())));
+        assert_eq!(reported, wanted.map(|(what, ok, detail)| (what, ok, detail.to_owned())));
     }
 }

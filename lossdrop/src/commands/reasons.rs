@@ -75,7 +75,7 @@ fn write(reasons: &Reasons, json: bool, mut out: impl io::Write) -> io::Result<(
     if reasons.is_empty() {
         writeln!(
             out,
-            "This kernel has no drop reasons (Linux 5.17 brought them): drops are told by their location."
+            "This kernel has no drop reasons (Linux 5.17 brought them): drops are reported by their location."
         )?;
         return out.flush();
     }

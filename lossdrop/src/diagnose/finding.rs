@@ -48,7 +48,7 @@ pub struct Finding {
     /// Drops, or packets lost.
     pub count: u64,
     /// `count` is exact. It is not where drops of two causes share all that the kernel counts them by, and not every
-    /// one was told in detail.
+    /// one was reported in detail.
     pub exact: bool,
     pub first_ts: Option<String>,
     pub last_ts: Option<String>,

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_without_a_name_is_told_by_its_number() {
+    fn a_reason_without_a_name_is_reported_by_its_number() {
         let described = testing::describer().describe(&DropKey { reason: 77, ..testing::fault().key });
         assert_eq!(described.reason.as_deref(), Some("REASON_77"));
         assert!(!described.benign());

@@ -21,7 +21,7 @@ use crate::{
     text::sanitize::sanitize_bytes,
 };
 
-/// What the kernel told of a dropped packet, but for what varies in length.
+/// What the kernel reported of a dropped packet, but for what varies in length.
 #[derive(Clone, Debug)]
 pub struct Detail {
     pub event: Event,
@@ -66,7 +66,7 @@ pub struct Kept {
 }
 
 impl<'a> Drop<'a> {
-    /// As it was told, with the verdict that its key alone allows; nobody is named yet.
+    /// As the kernel reported it, with the verdict that its key alone allows; names are not looked up yet.
     pub(crate) fn new(
         decoded: Decoded<'a>,
         clock: Clock,

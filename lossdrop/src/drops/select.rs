@@ -158,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn a_selection_is_told_as_it_was_typed() {
-        let told = selection(&["mtu", "queue/qdisc-limit"], &[Severity::Capacity]).to_string();
-        assert_eq!(told, "cause mtu, cause queue/qdisc-limit, severity capacity");
+    fn a_selection_is_reported_as_it_was_typed() {
+        let reported = selection(&["mtu", "queue/qdisc-limit"], &[Severity::Capacity]).to_string();
+        assert_eq!(reported, "cause mtu, cause queue/qdisc-limit, severity capacity");
     }
 }

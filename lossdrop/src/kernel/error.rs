@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_system_s_answer_is_told_and_the_verifier_s_log_is_not() {
+    fn the_system_s_answer_is_reported_and_the_verifier_s_log_is_not() {
         let refused = ProgramError::LoadError {
             io_error: io::Error::from_raw_os_error(1),
             verifier_log: aya_obj::VerifierLog::new("0: R1=ctx()\n1: a thousand lines\n".to_owned()),

@@ -94,7 +94,7 @@ pub fn resolve(types: &Types) -> (FactOffsets, Vec<Missing>) {
     if offsets.veth_peer == ABSENT {
         offsets.veth_peer = 0;
     }
-    // What would be misread without its neighbour: rules that can't be told apart, or not be walked.
+    // What would be misread without its neighbour: rules that can't be kept apart, or not be walked.
     if offsets.rule_dlen == ABSENT || offsets.rule_handle == ABSENT {
         offsets.rule_data = ABSENT;
     }

@@ -28,7 +28,7 @@ pub enum What {
     Behind(u32),
 }
 
-/// What can't be told without a field.
+/// What stays unknown without a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
     /// Empty where nothing is lost: the field has come or gone, and kernels do well without it.
@@ -109,7 +109,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// What the program is to be told; `None` where the kernel has no such field.
+    /// What the program is given; `None` where the kernel has no such field.
     pub fn find(&self, btf: &KernelBtf) -> Option<u32> {
         let byte = |path| btf.member(self.structure, path).map(MemberAt::byte);
         self.paths.iter().find_map(|path| match self.what {

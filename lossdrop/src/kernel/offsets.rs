@@ -35,8 +35,8 @@ fields! {
     dev_net: "net_device" "nd_net.net", lost("the network namespace");
     dev_mtu: "net_device" "mtu", MTU;
     dev_addr: "net_device" "dev_addr", lost("frames of a VLAN that has no device here from frames for other hosts");
-    dev_tx: "net_device" "_tx", lost("the device: without it, skb->dev can't be told from other uses of its place");
-    txq_dev: "netdev_queue" "dev", lost("the device: without it, skb->dev can't be told from other uses of its place");
+    dev_tx: "net_device" "_tx", lost("the device: without it, skb->dev cannot be distinguished from other uses of its place");
+    txq_dev: "netdev_queue" "dev", lost("the device: without it, skb->dev cannot be distinguished from other uses of its place");
     net_inum: "net" "ns.inum" | "proc_inum", lost("the network namespace");
     sk_net: "sock" "__sk_common.skc_net.net", lost("the network namespace of packets without a device");
     sk_state: "sock" "__sk_common.skc_state", STATE;

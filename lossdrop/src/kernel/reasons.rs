@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_without_a_name_is_told_by_its_subsystem() {
+    fn a_number_without_a_name_is_reported_by_its_subsystem() {
         assert_eq!(reasons().name(0x3_0009), "OPENVSWITCH_9");
         assert_eq!(reasons().name(0x1_0000), "MAC80211_UNUSABLE_0");
         assert_eq!(reasons().name(999), "REASON_999");

@@ -1,7 +1,7 @@
 //! Reads the ring buffer of detail events.
 //!
 //! Waking a sleeper costs the dropping CPU ten times the event itself. So, while drops flow, the reader looks by
-//! itself, on a timer, and the kernel side wakes nobody; only when nothing has come for a while does it ask to be woken.
+//! itself, on a timer, and the kernel side wakes no reader; only when nothing has come for a while does it ask to be woken.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::{
 pub const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Looks in vain before the reader asks to be woken.
 const IDLE_LOOKS: u32 = 20;
-/// An event that is written just while the reader goes to sleep wakes nobody; it is found after this time at the latest.
+/// An event that is written just while the reader goes to sleep wakes no reader; it is found after this time at the latest.
 const SLEEP_AT_MOST: Duration = Duration::from_millis(50);
 
 /// The reader's end of the ring buffer.

@@ -323,7 +323,7 @@ ffffffffc0000300 TT two_letters
     }
 
     #[test]
-    fn the_kernel_s_own_text_is_told_from_modules() {
+    fn the_kernel_s_own_text_is_distinguished_from_modules() {
         assert!(table().is_core(0xffff_ffff_8100_0000) && table().is_core(0xffff_ffff_8100_5fff));
         for address in [0, 0xffff_ffff_80ff_ffff, 0xffff_ffff_8100_6000, 0xffff_ffff_c000_0200] {
             assert!(!table().is_core(address), "{address:#x}");
@@ -349,7 +349,7 @@ ffffffffc0000300 TT two_letters
     }
 
     #[test]
-    fn tracing_is_told_from_the_functions_that_drop() {
+    fn tracing_is_distinguished_from_the_functions_that_drop() {
         for name in [
             "bpf_prog_3c6895a183251161_kfree_skb_btf",
             "bpf_trampoline_6442500000",

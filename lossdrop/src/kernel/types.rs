@@ -1,4 +1,4 @@
-//! Where the running kernel's types are told: in a file that was given, else by the kernel itself.
+//! Where the running kernel's types are found: in a file that was given, else by the kernel itself.
 
 use std::{
     path::{Path, PathBuf},

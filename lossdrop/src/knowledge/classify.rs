@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_accept_queue_is_told_from_a_missing_socket_behind_syn_cookies() {
+    fn a_full_accept_queue_is_distinguished_from_a_missing_socket_behind_syn_cookies() {
         fault(Some("NO_SOCKET"), "cookie_v4_check", tcp(&[Shape::ACK]), Class::Socket);
         fault(Some("NO_SOCKET"), "cookie_v6_check", tcp(&[Shape::ACK]), Class::Socket);
         fault(Some("TCP_LISTEN_OVERFLOW"), "tcp_v4_rcv", tcp(&[Shape::ACK]), Class::Socket);

@@ -41,7 +41,7 @@ pub(super) const CLOSING: Condition = Condition {
     holds: |key| without_payload(key) && key.shape().intersects(Shape::FIN.with(Shape::RST)),
 };
 
-/// What nobody waits for when it finds no socket. A bare SYN is somebody knocking at a closed port.
+/// What no program waits for when it finds no socket. A bare SYN is a knock at a closed port.
 pub const LATE: Condition = Condition {
     text: "for TCP with RST, or without payload and not a bare SYN; for an ICMP echo reply",
     holds: |key| {

@@ -131,16 +131,16 @@ pub static LOCATIONS: &[Location] = locations! {
         "the frame is over the bridge port's MTU, or the port is down";
     (br_nf_dev_queue_xmit br_nf_push_frag_xmit nf_br_ip_fragment br_ip6_fragment):
         MTU_BRIDGE_NETFILTER,
-        "the packet is over the bridge port's MTU and must not be fragmented; the sender is not told";
+        "the packet is over the bridge port's MTU and must not be fragmented; the sender gets no error";
     (ip_fragment):
         MTU_OUTPUT is Certain,
-        "the packet is over the MTU and must not be fragmented; the sender is told by ICMP";
+        "the packet is over the MTU and must not be fragmented; the sender gets an ICMP error";
     (ip6_fragment ip_do_fragment):
         MTU_OUTPUT,
         "the packet is over the MTU and could not be fragmented";
     (ip6_xmit):
         MTU_OUTPUT,
-        "an outgoing IPv6 packet is over the MTU; the socket is told";
+        "an outgoing IPv6 packet is over the MTU; the socket gets an error";
     (ip_expire ip6_frag_expire nf_ct_frag6_expire):
         MTU_REASSEMBLY is Certain,
         "not all fragments of the packet arrived in time";
@@ -351,16 +351,16 @@ pub static LOCATIONS: &[Location] = locations! {
         "the interface has no IPv6 (disabled, or its MTU is below 1280)";
     (ip_rcv_finish_core) without reasons:
         ROUTING_MARTIAN,
-        "the route check refused it: reverse path, a martian address, or a multicast group nobody joined";
+        "the route check refused it: reverse path, a martian address, or a multicast group that was not joined";
     (ip_rcv_finish_core) if MULTICAST:
         HOUSEKEEPING_MULTICAST (always),
-        "nobody on this host joined the IPv4 multicast group";
+        "this host has not joined the IPv4 multicast group";
     (ip_rcv_finish_core):
         ROUTING_MARTIAN,
         "the route check refused it: a martian address, or no IPv4 on the interface";
     (ip6_mc_input):
         HOUSEKEEPING_MULTICAST (always) is Certain,
-        "nobody on this host joined the IPv6 multicast group";
+        "this host has not joined the IPv6 multicast group";
     (ip_mc_output) if MULTICAST:
         HOUSEKEEPING_MULTICAST (always) is Certain,
         "a multicast with TTL 0, which stays on this host";

@@ -233,7 +233,7 @@ const CORE: &[Reason] = &reasons! {
 
     // Size.
     PKT_TOO_BIG: MTU_FORWARD,
-        "the packet is larger than the MTU ahead and must not be fragmented; the sender is told by ICMP";
+        "the packet is larger than the MTU ahead and must not be fragmented; the sender gets an ICMP error";
     DUP_FRAG: MTU_FRAGMENT,
         "a fragment that has arrived already";
     FRAG_REASM_TIMEOUT: MTU_REASSEMBLY,

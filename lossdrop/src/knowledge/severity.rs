@@ -41,7 +41,7 @@ impl Serialize for Assessment {
 pub enum Severity {
     /// Normal work: nothing was lost that anybody waits for.
     Benign,
-    /// Somebody asked for it.
+    /// It was asked for.
     Policy,
     /// A limit was hit.
     Capacity,

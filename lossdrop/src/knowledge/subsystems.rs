@@ -52,7 +52,7 @@ pub(super) const SUBSYSTEMS: &[Reason] = &reasons! {
     RX_DROP_MONITOR: DEVICE_WIFI,
         "Wi-Fi: a frame that is of no use to this interface";
     RX_DROP_UNUSABLE: DEVICE_WIFI,
-        "Wi-Fi: a frame that nobody can use";
+        "Wi-Fi: a frame of no use";
     RX_DROP_M_UNEXPECTED_4ADDR_FRAME: DEVICE_WIFI,
         "Wi-Fi: a four-address frame from a station without that mode";
     RX_DROP_M_BAD_BCN_KEYIDX: DEVICE_WIFI,
@@ -70,7 +70,7 @@ pub(super) const SUBSYSTEMS: &[Reason] = &reasons! {
     RX_DROP_U_SPURIOUS: DEVICE_WIFI,
         "Wi-Fi: a frame from a station that is not associated";
     RX_DROP_U_SPURIOUS_NOTIF: DEVICE_WIFI,
-        "Wi-Fi: a frame from a station that is not associated; user space was told";
+        "Wi-Fi: a frame from a station that is not associated; user space was notified";
     RX_DROP_U_DECRYPT_FAIL: DEVICE_WIFI,
         "Wi-Fi: the frame could not be decrypted";
     RX_DROP_U_NO_KEY_ID: MALFORMED_HEADER,

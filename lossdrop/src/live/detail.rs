@@ -12,7 +12,7 @@ pub struct RowDetail {
     pub row: Row,
     /// Its causes, the worst first.
     pub causes: Vec<CauseDetail>,
-    /// The most frequent first, in drops told in detail.
+    /// The most frequent first, in drops reported in detail.
     pub flows: Vec<Flow>,
     pub sample: Option<Packet>,
     /// The functions of the kernel that the sample came through, innermost first.
@@ -61,7 +61,7 @@ pub struct Packet {
     pub place: String,
     pub netns: String,
     pub iface: String,
-    /// `curl[812]`; empty where nobody is known.
+    /// `curl[812]`; empty where no process is known.
     pub owner: String,
     /// From the network header on.
     pub bytes: Vec<u8>,

@@ -2,7 +2,7 @@
 
 use crate::{drops::select::Selection, knowledge::Severity};
 
-/// A kind of knowledge with a name, told by one table.
+/// A kind of knowledge with a name, from one table.
 macro_rules! choices {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal $key:literal $title:literal,)+ }) => {
         $(#[$doc])*

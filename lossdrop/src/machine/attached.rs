@@ -209,13 +209,13 @@ fn counters_of_old(stats: &[u8]) -> Counters {
     }
 }
 
-fn parse_action(told: &[u8]) -> Option<Action> {
+fn parse_action(reported: &[u8]) -> Option<Action> {
     const TCA_ACT_KIND: u16 = 1;
     const TCA_ACT_OPTIONS: u16 = 2;
     const TCA_ACT_STATS: u16 = 4;
-    let kind = attribute(told, TCA_ACT_KIND).map(text)?;
-    let options = attribute(told, TCA_ACT_OPTIONS).unwrap_or_default();
-    let counters = counters_in(attribute(told, TCA_ACT_STATS).unwrap_or_default());
+    let kind = attribute(reported, TCA_ACT_KIND).map(text)?;
+    let options = attribute(reported, TCA_ACT_OPTIONS).unwrap_or_default();
+    let counters = counters_in(attribute(reported, TCA_ACT_STATS).unwrap_or_default());
     Some(action(kind, options, counters))
 }
 
@@ -282,9 +282,9 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_is_told_as_tc_takes_it() {
-        let told = [Hook::Ingress, Hook::Egress, Hook::Qdisc(0x1_0000)].map(|hook| hook.to_string());
-        assert_eq!(told, ["ingress", "egress", "parent 1:"]);
+    fn a_hook_is_reported_as_tc_takes_it() {
+        let reported = [Hook::Ingress, Hook::Egress, Hook::Qdisc(0x1_0000)].map(|hook| hook.to_string());
+        assert_eq!(reported, ["ingress", "egress", "parent 1:"]);
     }
 
     #[test]

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn only_counters_that_grew_are_told() {
+    fn only_counters_that_grew_are_reported() {
         let none: [(Option<u32>, String, u64); 0] = [];
         assert_eq!(moved(&machine(Some(3), 5), &machine(Some(3), 5)), none);
         assert_eq!(

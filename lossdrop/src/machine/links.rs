@@ -103,7 +103,7 @@ pub struct BridgePort {
     pub state: &'static str,
     /// Frames from another isolated port are refused.
     pub isolated: bool,
-    /// Frames from an address that nobody has authorised are refused.
+    /// Frames from an address that was not authorised are refused.
     pub locked: bool,
     pub learning: bool,
     /// Frames for an address that is not known are sent here, too.
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn xdp_programs_are_told_by_their_mode() {
+    fn xdp_programs_are_reported_by_their_mode() {
         let id = 12_u32.to_ne_bytes();
         assert_eq!(xdp(&nested(&[(2, &[0])])), Xdp::default());
         assert_eq!(xdp(&nested(&[(2, &[2]), (4, &id)])).generic, Some(12));

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_never_ends_is_late_and_keeps_nobody_waiting() {
+    fn one_that_never_ends_is_late_and_is_not_waited_for() {
         let mut done = Vec::new();
         let never = |inum| {
             if inum == 2 {

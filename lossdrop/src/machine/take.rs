@@ -78,7 +78,7 @@ impl Machine {
         .unwrap_or_else(|error| Self {
             gaps: vec![Gap {
                 what: format!("the counters of the CPUs and the machine's settings: {error}"),
-                consequence: "losses in the CPUs' backlogs cannot be told".to_owned(),
+                consequence: "losses in the CPUs' backlogs are unknown".to_owned(),
             }],
             ..Self::default()
         })
@@ -158,7 +158,7 @@ impl Gaps<'_> {
             self.unread.insert(part);
             self.found.push(Gap {
                 what: format!("the {what} of {}: {error}", self.name),
-                consequence: format!("nothing can be told by its {what}"),
+                consequence: format!("nothing is known by its {what}"),
             });
             T::default()
         })

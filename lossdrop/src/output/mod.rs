@@ -48,7 +48,7 @@ pub struct Summary {
 
 /// Where drops go.
 pub trait Sink {
-    /// What it needs to be told of each drop. The kernel is asked for what all sinks together need.
+    /// What it needs to know of each drop. The kernel is asked for what all sinks together need.
     fn needs(&self) -> Needs;
 
     /// Before the first drop.
@@ -65,7 +65,7 @@ pub trait Sink {
         true
     }
 
-    /// It failed, or nobody reads it any more.
+    /// It failed, or its reader is gone.
     fn is_closed(&mut self) -> bool {
         false
     }
@@ -73,7 +73,7 @@ pub trait Sink {
     /// Passes on the rest.
     ///
     /// # Errors
-    /// When that fails; [`std::io::ErrorKind::BrokenPipe`] says that nobody reads it any more.
+    /// When that fails; [`std::io::ErrorKind::BrokenPipe`] says that its reader is gone.
     fn close(&mut self) -> Result<()> {
         Ok(())
     }

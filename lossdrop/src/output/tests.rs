@@ -157,7 +157,7 @@ fn json_has_owner_stack_and_bytes_where_they_are_known() {
 #[test]
 fn json_has_what_the_kernel_knew_and_nothing_that_it_did_not_know() {
     const NAMES: [&str; 6] = ["gso_size", "route", "peer", "qdisc", "socket", "netfilter"];
-    let told = |facts: &Facts| {
+    let reported = |facts: &Facts| {
         let beside = Beside { facts: Some(facts), ..Beside::default() };
         let line = rendered(&mut Json::default(), &[fault()], &beside);
         let mut drop: serde_json::Value = serde_json::from_str(&line).expect("JSON");
@@ -165,36 +165,36 @@ fn json_has_what_the_kernel_knew_and_nothing_that_it_did_not_know() {
         drop
     };
     let all = testing::facts();
-    insta::assert_snapshot!(serde_json::to_string_pretty(&told(&all)).expect("JSON"));
-    assert_eq!(told(&Facts::default()), serde_json::json!({}));
+    insta::assert_snapshot!(serde_json::to_string_pretty(&reported(&all)).expect("JSON"));
+    assert_eq!(reported(&Facts::default()), serde_json::json!({}));
     let groups =
         [(Facts::ROUTE, "route"), (Facts::PEER, "peer"), (Facts::QDISC, "qdisc"), (Facts::SOCKET, "socket")];
     for (present, name) in groups {
         let packet = PacketFacts { gso_size: 0, ..all.packet };
-        let object = told(&Facts { present, packet, ..all });
+        let object = reported(&Facts { present, packet, ..all });
         assert_eq!(object.as_object().expect("an object").keys().collect::<Vec<_>>(), [name]);
     }
 }
 
 #[test]
-fn what_does_not_hold_for_a_queue_or_a_socket_is_not_told() {
-    let told = |facts: &Facts| {
+fn what_does_not_hold_for_a_queue_or_a_socket_is_not_reported() {
+    let reported = |facts: &Facts| {
         let beside = Beside { facts: Some(facts), ..Beside::default() };
         let line = rendered(&mut Json::default(), &[fault()], &beside);
         serde_json::from_str::<serde_json::Value>(&line).expect("JSON")
     };
     let facts = testing::facts();
-    let qdisc = |qdisc| told(&Facts { qdisc, ..facts })["qdisc"].take();
+    let qdisc = |qdisc| reported(&Facts { qdisc, ..facts })["qdisc"].take();
     assert_eq!(
         qdisc(QdiscFacts { flags: QdiscFacts::PER_CPU, ..facts.qdisc }),
         serde_json::json!({"kind": "tbf", "handle": "8001:", "limit": 0})
     );
     assert_eq!(qdisc(QdiscFacts { kind: name("noqueue"), ..facts.qdisc }), serde_json::Value::Null);
     let connected = Facts { socket: SocketFacts { state: 1, ..facts.socket }, ..facts };
-    assert_eq!(told(&connected)["socket"].get("accept_queue"), None);
+    assert_eq!(reported(&connected)["socket"].get("accept_queue"), None);
     let by_device = Facts { route: RouteFacts { route_mtu: 0, ..facts.route }, ..facts };
     assert_eq!(
-        (&told(&by_device)["route"]["mtu"], &told(&facts)["route"]["mtu"]),
+        (&reported(&by_device)["route"]["mtu"], &reported(&facts)["route"]["mtu"]),
         (&1500.into(), &1400.into())
     );
 }
@@ -247,7 +247,7 @@ fn icmp_messages_have_their_usual_names() {
 }
 
 #[test]
-fn addresses_are_told_only_where_they_were_read() {
+fn addresses_are_reported_only_where_they_were_read() {
     let unread = Event { flags: Event::HAS_PORTS, ..fault() };
     assert_eq!((packet::addresses(&unread), packet::ports(&fault())), (None, Some((41234, 80))));
     assert_eq!(address("::1"), [0, 1_u64.to_be()]);

@@ -43,7 +43,7 @@ pub struct Undecided {
 pub struct Blame {
     /// By count, the greatest first.
     pub culprits: Vec<Culprit>,
-    /// What could not be told apart.
+    /// What could not be kept apart.
     pub undecided: Vec<Undecided>,
     /// Packets that no rule and no policy that was read may have dropped.
     pub unexplained: u64,
@@ -59,12 +59,12 @@ struct Group {
 struct Share {
     candidate: Candidate,
     count: u64,
-    /// It was told from others by counters.
+    /// Counters distinguish it from others.
     by_counters: bool,
 }
 
 impl Share {
-    /// What its counter counted and nobody accounts for yet; `None` without one.
+    /// What its counter counted and is not accounted for yet; `None` without one.
     fn left(&self) -> Option<u64> {
         Some(self.candidate.delta?.saturating_sub(self.count))
     }
@@ -138,7 +138,7 @@ fn leave_out_what_counted_nothing(shares: &[Share], group: &mut Group) {
     }
 }
 
-/// Gives one group's packets to who dropped them, if that can be told by now.
+/// Gives one group's packets to who dropped them, if that is known by now.
 fn settle_one(shares: &mut [Share], groups: &mut Vec<Group>) -> bool {
     if let Some(at) = groups.iter().position(|group| group.candidates.len() == 1) {
         let group = groups.swap_remove(at);
@@ -169,7 +169,7 @@ fn split(shares: &[Share], group: &Group) -> Option<Vec<(usize, u64)>> {
     let sum: u64 = left.iter().map(|(_, left)| left).sum();
     let with_some: Vec<(usize, u64)> = left.iter().copied().filter(|(_, left)| *left > 0).collect();
     match (uncounted.as_slice(), with_some.as_slice()) {
-        // The only one whose counter moved for packets that nobody else accounts for.
+        // The only one whose counter moved for packets that no other accounts for.
         ([], [(only, left)]) if *left >= group.count => Some(vec![(*only, group.count)]),
         ([], _) if sum == group.count => Some(with_some),
         ([rest], _) if sum <= group.count => {

@@ -249,7 +249,7 @@ pub enum Verdict {
     Accept,
     /// Dropped.
     Drop,
-    /// Dropped, and the sender is told.
+    /// Dropped, and the sender is reported.
     Reject,
     /// To a program, which may drop it.
     Queue,

@@ -1,4 +1,4 @@
-//! What a diagnosis is made of, made up: drops in groups, and a machine of two namespaces that nobody can ask.
+//! What a diagnosis is made of, made up: drops in groups, and a machine of two namespaces that cannot be asked.
 
 use std::{path::PathBuf, time::Instant};
 
@@ -92,7 +92,7 @@ pub(crate) fn sample(event: Event, facts: Option<Facts>) -> Kept {
     Kept { detail, unix_ns: 1_000, frames: [].into(), packet: [].into(), owner: None }
 }
 
-/// Drops of one kind, all told in detail, at the device and in the namespace of the first.
+/// Drops of one kind, all reported in detail, at the device and in the namespace of the first.
 pub(crate) fn group(kind: &'static Kind, target: Target, samples: impl IntoIterator<Item = Kept>) -> Group {
     let mut samples = samples.into_iter().peekable();
     let first = samples.peek().map(|sample| sample.event.key).unwrap_or_default();

@@ -165,7 +165,7 @@ pub(crate) fn name(text: &str) -> [u64; 2] {
 /// A bundle of segments that leaves through one end of a veth pair, with all that can be known of it.
 pub(crate) fn facts() -> Facts {
     Facts {
-        // Every group, and nothing that is not told.
+        // Every group, and nothing that is not reported.
         present: u32::MAX >> 8,
         packet: PacketFacts {
             mark: 0x10,

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Lines that are kept at the most; the live view shows the last, and nobody reads hundreds.
+/// Lines that are kept at the most; the live view shows the last.
 const KEPT: usize = 100;
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub fn hold_log(on: bool) {
     held.on = on;
     if !on {
         for line in mem::take(&mut held.lines) {
-            // Nobody is left to tell.
+            // Best effort: stderr may be closed.
             let _ = writeln!(stderr(), "{line}");
         }
         held.seen = 0;
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_that_is_kept_is_told_once() {
+    fn the_last_line_that_is_kept_is_reported_once() {
         let mut held = Held::new();
         held.keep("one\n");
         held.keep("two\nthree\n");

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_action_is_told_in_a_few_words() {
+    fn every_action_is_reported_in_a_few_words() {
         for binding in BINDINGS {
             assert!(!binding.keys.is_empty() && !binding.help.is_empty(), "{binding:?}");
             assert!(binding.help.len() <= 100, "{binding:?}");

@@ -137,7 +137,7 @@ fn the_flags_beside_the_offset_make_no_fragment() {
 }
 
 #[test]
-fn destinations_of_many_hosts_are_told_from_one_another() {
+fn destinations_of_many_hosts_are_reported_from_one_another() {
     for (destination, shape) in [
         ([224, 0, 0, 1], &[Shape::MULTICAST][..]),
         ([239, 255, 255, 250], &[Shape::MULTICAST]),

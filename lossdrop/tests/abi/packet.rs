@@ -20,7 +20,7 @@ pub(crate) const HAS_ICMP: u8 = Event::HAS_ICMP;
 /// Where packets begin in the buffers below.
 pub(crate) const HEADROOM: u16 = 64;
 
-/// `skb->head`: what lies behind `end` can be read, as in the kernel, and is nobody's.
+/// `skb->head`: what lies behind `end` can be read, as in the kernel, and belongs to none.
 #[derive(Clone, Debug)]
 pub(crate) struct Buffer {
     pub(crate) head: Vec<u8>,

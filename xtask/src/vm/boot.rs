@@ -40,18 +40,18 @@ impl Machine<'_> {
     pub(super) fn run(&self) -> Result<Duration> {
         let start = Instant::now();
         let mut qemu = Guard(self.command().spawn().context("cannot run QEMU")?);
-        let mut told = Tail::new(self.folder.join(TESTS));
+        let mut reported = Tail::new(self.folder.join(TESTS));
         let status = loop {
-            told.copy()?;
+            reported.copy()?;
             if let Some(status) = qemu.0.try_wait()? {
                 break status;
             }
             ensure!(start.elapsed() < self.limit, "not done after {} s", self.limit.as_secs());
             thread::sleep(Duration::from_millis(200));
         };
-        told.copy()?;
+        reported.copy()?;
         // A kernel that panics ends the machine, too, and QEMU calls that a success.
-        if !status.success() || !told.ends_with(DONE) {
+        if !status.success() || !reported.ends_with(DONE) {
             let console = fs::read(self.folder.join(CONSOLE)).unwrap_or_default();
             let last = String::from_utf8_lossy(&console[console.len().saturating_sub(4096)..]).into_owned();
             bail!("it ended before its tests did ({status}); the console's last words:\n{last}");

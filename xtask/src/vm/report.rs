@@ -105,7 +105,7 @@ impl Run {
                 format!("{} ({} % left)", thousands(count), 100 - count.div_ceil(INSTRUCTIONS / 100))
             }
             None => match self.fact(what) {
-                Some(fact) if fact["ok"] == true => "loaded; not told before 5.16".to_owned(),
+                Some(fact) if fact["ok"] == true => "loaded; not reported before 5.16".to_owned(),
                 _ => "no".to_owned(),
             },
         }
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(text.matches("no UDP here").count(), 1);
         assert_eq!(text.matches("| not run |").count(), Scenario::all().count() - 1);
         assert!(text.contains("| instructions verified, tp_btf | 12,345 (98 % left) |"), "{text}");
-        assert!(text.contains("loaded; not told before 5.16"), "{text}");
+        assert!(text.contains("loaded; not reported before 5.16"), "{text}");
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn a_subject_is_found_in_whatever_form_it_was_seen() {
 }
 
 #[test]
-fn what_is_not_known_is_wrong_usage_and_told_with_what_comes_near() {
+fn what_is_not_known_is_wrong_usage_and_reported_with_what_comes_near() {
     for (typed, wanted) in [
         ("NETFILTER_DORP", "NETFILTER_DROP"),
         ("netfilter_dorp", "netfilter_drop"),
@@ -73,7 +73,7 @@ fn what_is_not_known_is_wrong_usage_and_told_with_what_comes_near() {
 }
 
 #[test]
-fn the_number_is_told_only_if_the_kernel_s_are_known() {
+fn the_number_is_reported_only_if_the_kernel_s_are_known() {
     assert!(written("NO_SOCKET", false).starts_with("NO_SOCKET, a drop reason (number 3 on this kernel)"));
     assert!(written("TCP_CSUM", false).starts_with("TCP_CSUM, a drop reason (this kernel does not have it)"));
     let subject = Subject::find("NO_SOCKET").expect("known");

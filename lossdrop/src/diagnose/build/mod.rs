@@ -32,7 +32,7 @@ use crate::{
 
 /// The questions that are still asked when the run is over may take so long in all.
 const QUESTIONS: Duration = Duration::from_secs(3);
-/// Findings of one kind in one namespace; those of fewer drops are told together.
+/// Findings of one kind in one namespace; those of fewer drops are reported together.
 const OF_ONE_KIND: usize = 8;
 
 /// What was asked for.
@@ -199,7 +199,7 @@ pub struct Named {
     pub finding: Option<Finding>,
     /// Its part of each group.
     pub parts: Vec<(GroupKey, u64)>,
-    /// The last that was told in detail.
+    /// The last that was reported in detail.
     pub sample: Option<Kept>,
 }
 
@@ -316,15 +316,15 @@ fn parts(group: &Group, suspect: &Suspect<'_>) -> Vec<Part> {
 fn finding(group: &Group, suspect: &Suspect<'_>, context: &Context) -> Finding {
     let story = suspect.tell(group, context);
     let timestamp = |unix_ns: i128| Some(format!("{:.9}", Timestamp::from_nanosecond(unix_ns).ok()?));
-    let told = group.detailed > 0;
+    let reported = group.detailed > 0;
     Finding {
         assessment: suspect.assessment,
         traced: true,
         title: story.title,
         count: group.count,
         exact: group.exact,
-        first_ts: told.then(|| timestamp(group.first_ns)).flatten(),
-        last_ts: told.then(|| timestamp(group.last_ns)).flatten(),
+        first_ts: reported.then(|| timestamp(group.first_ns)).flatten(),
+        last_ts: reported.then(|| timestamp(group.last_ns)).flatten(),
         netns: context.places.name(suspect.netns),
         culprit: suspect.culprit.clone(),
         numbers: story.numbers,
@@ -355,7 +355,7 @@ fn rank(finding: &Finding) -> impl Ord + use<> {
     )
 }
 
-/// The parts know by which finding they are told.
+/// The parts know by which finding they are reported.
 fn numbered(findings: Vec<Found>) -> (Vec<Finding>, Vec<Part>) {
     let mut all = Vec::new();
     let findings = findings.into_iter().enumerate().map(|(index, (finding, parts))| {
@@ -401,7 +401,7 @@ fn remarks(counters: &Counters, scope: &Scope, lines: &[CounterLine], unselected
     let details = counters.details_lost();
     if details > 0 {
         remarks.insert(format!(
-            "details that found no room in the ring buffer (--buffer makes it larger): {details}; all drops are counted, and those are told \
+            "details that found no room in the ring buffer (--buffer makes it larger): {details}; all drops are counted, and those are reported \
              by their kind alone"
         ));
     }

@@ -86,7 +86,7 @@ fn a_scan_of_fifty_closed_ports_is_seven_findings_and_one_of_all_others() {
 }
 
 #[test]
-fn eight_of_a_kind_are_told_one_by_one_and_each_namespace_has_its_own_eight() {
+fn eight_of_a_kind_are_reported_one_by_one_and_each_namespace_has_its_own_eight() {
     let events: Vec<Event> = [scan(WEB, 8), scan(EDGE, 8)].concat();
     let diagnosis = diagnosed(&events, counted(&events));
     assert_eq!(diagnosis.findings.len(), 16);
@@ -146,7 +146,7 @@ fn the_worst_finding_decides_whether_all_is_well() {
 }
 
 #[test]
-fn noise_is_told_by_kind_the_most_frequent_first_and_is_no_finding() {
+fn noise_is_reported_by_kind_the_most_frequent_first_and_is_no_finding() {
     let mut counters = counted(&[noise()]);
     counters.rows.insert(noise().key, Row { count: 70, sent: 1, lost: 0 });
     counters.seen = 70;
@@ -157,7 +157,7 @@ fn noise_is_told_by_kind_the_most_frequent_first_and_is_no_finding() {
 }
 
 #[test]
-fn what_was_lost_is_told_in_the_notes_and_in_the_books() {
+fn what_was_lost_is_reported_in_the_notes_and_in_the_books() {
     let mut counters = counted(&[fault()]);
     counters.rows.insert(fault().key, Row { count: 100, sent: 1, lost: 99 });
     counters.seen = 100;
@@ -182,7 +182,7 @@ fn what_was_lost_is_told_in_the_notes_and_in_the_books() {
 }
 
 #[test]
-fn what_was_not_selected_is_counted_and_told_in_a_note() {
+fn what_was_not_selected_is_counted_and_reported_in_a_note() {
     let events = [fault(), closed(WEB, 9), closed(WEB, 9)];
     let cause = vec!["socket".parse().expect("known")];
     let selection = Selection { cause, ..Selection::default() };
@@ -197,7 +197,7 @@ fn what_was_not_selected_is_counted_and_told_in_a_note() {
 }
 
 #[test]
-fn notes_of_both_surveys_are_told_once() {
+fn notes_of_both_surveys_are_reported_once() {
     let survey = |note: &str| Survey { notes: [note.to_owned()].into(), ..Survey::default() };
     let evidence = |before: Survey, after: Survey| Evidence {
         namespaces: namespaces(),
@@ -220,8 +220,8 @@ fn a_finding_without_details_has_no_times() {
     let diagnosis = diagnosed(&[], counted(&[fault()]));
     let [finding] = &diagnosis.findings[..] else { panic!("{:?}", diagnosis.findings) };
     assert_eq!((finding.count, &finding.first_ts, &finding.last_ts), (1, &None, &None));
-    let told = diagnosed(&[fault()], counted(&[fault()]));
-    assert!(told.findings[0].first_ts.as_ref().is_some_and(|time| time.ends_with('Z')));
+    let reported = diagnosed(&[fault()], counted(&[fault()]));
+    assert!(reported.findings[0].first_ts.as_ref().is_some_and(|time| time.ends_with('Z')));
 }
 
 #[test]
@@ -229,12 +229,12 @@ fn a_suspect_s_device_is_where_its_counters_are_looked_for() {
     let at = group(&kinds::DEVICE_DRIVER, Target::None, [sample(event(WEB, UDP, 9, 60), None)]);
     let context = testing::diagnosis::context();
     let (group, suspect) = suspects(at, &context).remove(0);
-    let told = parts(&group, &suspect);
-    let [part] = &told[..] else { panic!("{told:?}") };
+    let reported = parts(&group, &suspect);
+    let [part] = &reported[..] else { panic!("{reported:?}") };
     assert_eq!((part.device.as_str(), part.netns, part.count), ("veth0", WEB, 1));
     assert_eq!(part.key, key(WEB, UDP));
-    let told = finding(&group, &suspect, &context);
-    assert_eq!(told.fixes, Vec::<Fix>::new());
+    let reported = finding(&group, &suspect, &context);
+    assert_eq!(reported.fixes, Vec::<Fix>::new());
 }
 
 proptest! {

@@ -17,7 +17,7 @@ use crate::{
     knowledge::{Kind, Severity},
 };
 
-/// Groups that are told apart; drops beyond are grouped by kind and device alone.
+/// Groups that are kept apart; drops beyond are grouped by kind and device alone.
 const GROUPS_AT_MOST: usize = 2048;
 
 /// Drops in groups.
@@ -91,7 +91,7 @@ impl Groups {
         for (key, row) in &counters.rows {
             let shares = self.shares.remove(key).unwrap_or_default();
             if shares.is_empty() {
-                // None was told in detail: the key itself says what there is to say.
+                // None was reported in detail: the key itself says what there is to say.
                 let described = describer.describe(key);
                 let verdict = Verdict::of(&described);
                 let index = self.group(&verdict, key, Target::None);

@@ -72,7 +72,7 @@ async fn collected(events: &[Event], rows: &[(DropKey, u64)]) -> Collected {
 }
 
 #[tokio::test]
-async fn closed_ports_are_told_apart_by_address_and_port() {
+async fn closed_ports_are_kept_apart_by_address_and_port() {
     let events = [closed(1), closed(2), closed(1), to("10.0.0.3", closed(1))];
     let collected = collected(&events, &[(closed(1).key, 4)]).await;
     let counts: Vec<(u64, bool)> = collected.groups.iter().map(|group| (group.count, group.exact)).collect();
@@ -82,14 +82,14 @@ async fn closed_ports_are_told_apart_by_address_and_port() {
 }
 
 #[tokio::test]
-async fn groups_that_share_a_key_and_were_not_all_told_are_not_exact_and_lose_nothing() {
+async fn groups_that_share_a_key_and_were_not_all_reported_are_not_exact_and_lose_nothing() {
     let collected = collected(&[closed(1), closed(2), closed(2)], &[(closed(1).key, 1000)]).await;
     assert_eq!(collected.groups.iter().map(|group| group.count).sum::<u64>(), 1000);
     assert!(collected.groups.iter().all(|group| !group.exact));
 }
 
 #[tokio::test]
-async fn beyond_the_limit_of_groups_drops_are_told_by_their_kind_alone() {
+async fn beyond_the_limit_of_groups_drops_are_reported_by_their_kind_alone() {
     let ports = u16::try_from(GROUPS_AT_MOST).expect("a port") + 100;
     let events: Vec<Event> = (0..ports).map(closed).collect();
     let collected = collected(&events, &[(closed(0).key, ports.into())]).await;
@@ -108,7 +108,7 @@ fn target(kind: &'static Kind, event: &Event, facts: Option<&Facts>, frames: &[&
 }
 
 #[test]
-fn drops_of_netfilter_are_told_apart_by_their_hook_and_others_by_nothing() {
+fn drops_of_netfilter_are_kept_apart_by_their_hook_and_others_by_nothing() {
     let fault = testing::fault();
     let event = testing::packet(fault.key, "10.0.0.1", "10.0.0.2", Some((1, 2)));
     let target = |kind: &'static Kind, frames: &[&'static str]| target(kind, &event, None, frames);
@@ -125,7 +125,7 @@ fn drops_of_netfilter_are_told_apart_by_their_hook_and_others_by_nothing() {
 }
 
 #[test]
-fn mtu_drops_are_told_apart_by_the_device_of_the_route_and_foreign_vlans_by_their_tag() {
+fn mtu_drops_are_kept_apart_by_the_device_of_the_route_and_foreign_vlans_by_their_tag() {
     let event = Event { vlan_tci: 0x2007, ..closed(1) };
     let target = |kind| target(kind, &event, Some(&testing::facts()), &[]);
     assert_eq!(target(&kinds::MTU_FORWARD), Target::Number(2));
@@ -145,7 +145,7 @@ fn a_packet_without_ports_or_addresses_has_a_target_all_the_same() {
 }
 
 #[tokio::test]
-async fn noise_is_told_by_kind_and_by_key() {
+async fn noise_is_reported_by_kind_and_by_key() {
     let other = Event { key: DropKey { netns: WEB, ..testing::noise().key }, ..testing::noise() };
     let rows = [(testing::noise().key, 7), (other.key, 3)];
     let collected = collected(&[testing::noise(), other], &rows).await;

@@ -14,13 +14,13 @@ use crate::{
     rules::hook::hook,
 };
 
-/// Flows that are told apart in a group; those beyond are counted with the group alone.
+/// Flows that are kept apart in a group; those beyond are counted with the group alone.
 const FLOWS_AT_MOST: usize = 1024;
 /// Flows that a finding shows.
 const FLOWS_SHOWN: usize = 5;
 /// Packets that a group keeps for a closer look.
 pub const SAMPLES: usize = 256;
-/// Lengths that are told apart in a group.
+/// Lengths that are kept apart in a group.
 const SIZES_AT_MOST: usize = 64;
 
 /// What makes drops belong together.
@@ -92,7 +92,7 @@ impl Target {
 pub struct Group {
     pub key: GroupKey,
     pub verdict: Verdict,
-    /// Drops told in detail.
+    /// Drops reported in detail.
     pub detailed: u64,
     /// All of them, once they are shared out.
     pub count: u64,
@@ -124,7 +124,7 @@ impl Group {
         }
     }
 
-    /// Adds a drop that was told in detail.
+    /// Adds a drop that was reported in detail.
     pub fn add(&mut self, drop: &Drop<'_>) {
         self.count_in(drop, drop.unix_ns);
         if self.samples.len() < SAMPLES {
@@ -181,14 +181,14 @@ impl Group {
         let mut part = Self::new(self.key.clone(), self.verdict.clone());
         (part.count, part.exact) = (count, self.exact);
         let samples: Vec<Kept> = samples.collect();
-        let told: u64 = samples.len() as u64;
+        let reported: u64 = samples.len() as u64;
         let mut keys: BTreeMap<DropKey, u64> = BTreeMap::new();
         for sample in samples {
             *keys.entry(sample.event.key).or_default() += 1;
             part.add_kept(&sample);
         }
         let detailed: Vec<u64> = keys.values().copied().collect();
-        let (parts, _) = share_out(count.max(told), &detailed);
+        let (parts, _) = share_out(count.max(reported), &detailed);
         part.keys = keys.into_keys().zip(parts).collect();
         part
     }
@@ -211,7 +211,7 @@ impl Group {
         Some((*self.sizes.first_key_value()?.0, *self.sizes.last_key_value()?.0))
     }
 
-    /// The first drop that was told in detail.
+    /// The first drop that was reported in detail.
     pub fn sample(&self) -> Option<&Kept> {
         self.samples.first()
     }
@@ -242,18 +242,18 @@ pub fn flow(event: &Event) -> String {
     line[..end].to_owned()
 }
 
-/// Shares the kernel's exact counts out among the groups: `detailed` says how many drops of a key were told in detail as
+/// Shares the kernel's exact counts out among the groups: `detailed` says how many drops of a key were reported in detail as
 /// belonging to which group. Returns each group's part, and whether it is exact.
 pub fn share_out(count: u64, detailed: &[u64]) -> (Vec<u64>, bool) {
-    let told: u64 = detailed.iter().sum();
-    if told == 0 {
+    let reported: u64 = detailed.iter().sum();
+    if reported == 0 {
         return (vec![0; detailed.len()], count == 0);
     }
-    let part = |own: u64| u128::from(own) * u128::from(count) / u128::from(told);
+    let part = |own: u64| u128::from(own) * u128::from(count) / u128::from(reported);
     let mut parts: Vec<u64> =
         detailed.iter().map(|own| u64::try_from(part(*own)).unwrap_or(u64::MAX)).collect();
     let mut rest = count.saturating_sub(parts.iter().sum());
-    // What rounding left goes to those that were told in detail, one each.
+    // What rounding left goes to those that were reported in detail, one each.
     for (part, own) in parts.iter_mut().zip(detailed) {
         if rest > 0 && *own > 0 {
             *part += 1;
@@ -261,7 +261,7 @@ pub fn share_out(count: u64, detailed: &[u64]) -> (Vec<u64>, bool) {
         }
     }
     let sharers = detailed.iter().filter(|own| **own > 0).count();
-    (parts, sharers == 1 || told == count)
+    (parts, sharers == 1 || reported == count)
 }
 
 /// Which groups a key's drops went to.

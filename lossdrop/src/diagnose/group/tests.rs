@@ -12,12 +12,12 @@ fn a_key_of_one_group_is_all_that_group_s() {
 }
 
 #[test]
-fn drops_that_were_all_told_in_detail_are_shared_out_exactly() {
+fn drops_that_were_all_reported_in_detail_are_shared_out_exactly() {
     assert_eq!(share_out(10, &[3, 7]), (vec![3, 7], true));
 }
 
 #[test]
-fn drops_that_were_not_all_told_are_shared_out_in_proportion() {
+fn drops_that_were_not_all_reported_are_shared_out_in_proportion() {
     assert_eq!(share_out(1000, &[1, 3]), (vec![250, 750], false));
     assert_eq!(share_out(10, &[1, 1, 1]), (vec![4, 3, 3], false));
 }
@@ -33,10 +33,10 @@ proptest::proptest! {
     fn nothing_is_lost_or_made_up_by_sharing_out(
         detailed in proptest::collection::vec(0..1000_u64, 1..8), more in 0..100_000_u64,
     ) {
-        let told: u64 = detailed.iter().sum();
-        proptest::prop_assume!(told > 0);
-        let (parts, _) = share_out(told + more, &detailed);
-        proptest::prop_assert_eq!(parts.iter().sum::<u64>(), told + more);
+        let reported: u64 = detailed.iter().sum();
+        proptest::prop_assume!(reported > 0);
+        let (parts, _) = share_out(reported + more, &detailed);
+        proptest::prop_assert_eq!(parts.iter().sum::<u64>(), reported + more);
         proptest::prop_assert!(parts.iter().zip(&detailed).all(|(part, own)| part >= own));
     }
 }
@@ -107,8 +107,8 @@ fn a_part_has_its_count_and_the_keys_of_its_samples_and_shares_it_out_among_them
     assert_eq!(part.key, whole.key);
     let of = |netns: u32| part.keys.iter().find(|(key, _)| key.netns == netns).map(|(_, count)| *count);
     assert_eq!((of(WEB), of(EDGE)), (Some(200), Some(100)));
-    let nobody = whole.part(5, std::iter::empty());
-    assert_eq!((nobody.count, nobody.detailed, nobody.keys.len()), (5, 0, 0));
+    let none = whole.part(5, std::iter::empty());
+    assert_eq!((none.count, none.detailed, none.keys.len()), (5, 0, 0));
 }
 
 #[test]

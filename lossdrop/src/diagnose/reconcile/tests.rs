@@ -13,7 +13,7 @@ fn no_counter_is_listed_twice_for_the_same_place() {
     }
 }
 
-/// So many drops of a kind, told by the first finding, whose culprit is in the same namespace.
+/// So many drops of a kind, reported by the first finding, whose culprit is in the same namespace.
 fn part(kind: &'static Kind, netns: u32, l4: u8, count: u64) -> Part {
     Part { finding: Some(0), kind, key: key(netns, l4), count, netns, device: String::new(), benign: false }
 }
@@ -45,7 +45,7 @@ fn a_queue_s_counter_is_explained_by_drops_at_its_device_only() {
 }
 
 #[test]
-fn a_veth_s_loss_is_told_at_both_ends_and_said_to_be_the_same() {
+fn a_veth_s_loss_is_reported_at_both_ends_and_said_to_be_the_same() {
     // The packet was at the sender's end; the culprit is the other.
     let lost = Part { netns: WEB, device: "eth0".to_owned(), ..part(&kinds::MTU_VETH_PEER, EDGE, TCP, 3) };
     let near = line_of(moved(EDGE, of_link(2, "veth0"), "tx_dropped", 3), std::slice::from_ref(&lost));
@@ -126,7 +126,7 @@ fn counters_that_repeat_others_or_tell_of_no_loss_have_no_line_and_the_rest_are_
 }
 
 #[test]
-fn a_guilty_rule_s_counter_is_told_with_the_finding() {
+fn a_guilty_rule_s_counter_is_reported_with_the_finding() {
     let finding = |packets: Option<u64>| {
         crate::testing::diagnosis::finding(
             &kinds::NETFILTER_RULE,

@@ -1,4 +1,4 @@
-//! What was looked at and is in order, so that nobody looks there again.
+//! What was checked and is in order, and need not be checked again.
 
 use super::{
     context::Context,

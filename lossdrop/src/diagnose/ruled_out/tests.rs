@@ -75,10 +75,10 @@ fn tracked(tables: [(u32, u64, u64); 2]) -> Context {
 }
 
 #[test]
-fn the_fullest_table_of_connections_is_told_unless_it_is_full_or_found_guilty() {
-    let told = ruled_out(&tracked([(WEB, 90, 100), (EDGE, 500, 1000)]), &[]);
-    assert_eq!(told[0].what, "conntrack 90 of 100 in namespace web");
-    assert_eq!(told[0].numbers, [("entries", 90), ("max", 100)].into());
+fn the_fullest_table_of_connections_is_reported_unless_it_is_full_or_found_guilty() {
+    let reported = ruled_out(&tracked([(WEB, 90, 100), (EDGE, 500, 1000)]), &[]);
+    assert_eq!(reported[0].what, "conntrack 90 of 100 in namespace web");
+    assert_eq!(reported[0].numbers, [("entries", 90), ("max", 100)].into());
     let full = whats(&tracked([(WEB, 100, 100), (EDGE, 500, 1000)]), &[]);
     assert!(!full.iter().any(|what| what.starts_with("conntrack")), "{full:?}");
     let culprit = Culprit::new(Object::Conntrack, "conntrack table");

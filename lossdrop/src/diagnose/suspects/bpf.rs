@@ -58,7 +58,7 @@ fn xdp(group: &Group, context: &Context) -> Suspect<'static> {
     Suspect::of(group, Some(culprit), move |group, context| {
         let netns = group.key.netns;
         let text = format!(
-            "The XDP program {} ({mode}) on {device} looks at each packet before the kernel does, and said drop. Somebody loaded it to do \
+            "The XDP program {} ({mode}) on {device} looks at each packet before the kernel does, and said drop. It was loaded to do \
              that: a firewall, a load balancer, DDoS protection.",
             called(&program)
         );
@@ -98,7 +98,7 @@ fn tc(hook: Hook, group: &Group, context: &Context) -> Suspect<'static> {
         .with("dev", device.clone());
     Suspect::of(group, Some(culprit), move |_, _| {
         let text = format!(
-            "The BPF program {} at the tcx {hook} hook of {device} said drop. Somebody attached it to do that, such as a container network.",
+            "The BPF program {} at the tcx {hook} hook of {device} said drop. It was attached to do that, such as a container network.",
             called(&program)
         );
         Story::new(format!("the tc program {} drops them at {device}", called(&program)), text)
@@ -162,7 +162,7 @@ fn tc_filter(filter: Filter, device: String, group: &Group) -> Suspect<'static> 
             None => format!("its action {}", actions(&filter)),
         };
         let text = format!(
-            "A tc filter at {} of {device} ({} pref {}) matched the packets, and {what} dropped {}. Somebody set it up to do that.",
+            "A tc filter at {} of {device} ({} pref {}) matched the packets, and {what} dropped {}. It was set up to do that.",
             match hook {
                 Hook::Ingress | Hook::Egress => format!("the {hook}"),
                 Hook::Qdisc(_) => format!("the queue ({hook})"),

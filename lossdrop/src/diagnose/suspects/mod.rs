@@ -1,6 +1,6 @@
 //! Who is responsible for a group of drops: one file a class of causes.
 //!
-//! First each group gets its suspects, then groups with the same suspect become one, then its story is told: with the
+//! First each group gets its suspects, then groups with the same suspect become one, then its story is written: with the
 //! numbers of all of them.
 
 mod bpf;
@@ -11,10 +11,10 @@ mod mtu;
 mod neighbour;
 mod netfilter;
 mod other;
+mod probed;
 mod queue;
 mod routing;
 mod socket;
-mod told;
 mod tunnel;
 mod xfrm;
 
@@ -33,10 +33,10 @@ use crate::{
     knowledge::{Assessment, Class, Confidence, Kind, Severity},
 };
 
-/// What is to be told of a suspect, when all its drops are together.
+/// What is to be said of a suspect, when all its drops are together.
 type Tell<'a> = Box<dyn Fn(&Group, &Context) -> Story + 'a>;
 
-/// Somebody who is responsible for a group.
+/// What may be responsible for a group.
 pub struct Suspect<'a> {
     pub assessment: Assessment,
     /// Where the culprit is: for a veth, not where the packet was.

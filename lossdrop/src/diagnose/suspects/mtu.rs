@@ -65,7 +65,7 @@ fn numbered(story: Story, group: &Group, mtu: u32, largest_ip: u32) -> Story {
 
 /// The other end of the sender's veth.
 fn veth_peer(group: &Group, context: &Context) -> Suspect<'static> {
-    let told = group.find(|sample| {
+    let reported = group.find(|sample| {
         let peer = sample.peer().copied()?;
         Some(Limit {
             netns: peer.netns,
@@ -74,7 +74,7 @@ fn veth_peer(group: &Group, context: &Context) -> Suspect<'static> {
             header: peer.hard_header_len.into(),
         })
     });
-    let found = told.or_else(|| {
+    let found = reported.or_else(|| {
         let (state, link) = context.after.peer(context.link(group.key.netns, group.key.ifindex)?)?;
         Some(Limit { netns: state.inum, device: link.name.clone(), mtu: link.mtu, header: ETHERNET })
     });
@@ -134,8 +134,8 @@ fn range(shortest: u32, longest: u32) -> String {
 /// The device that the packet was about to leave by.
 fn own_device(group: &Group, context: &Context) -> Option<Limit> {
     let link = context.link(group.key.netns, group.key.ifindex);
-    let told = group.sample().map(|sample| (sample.iface(), sample.event.mtu, sample.device().copied()));
-    let (device, mtu) = match (told, link) {
+    let reported = group.sample().map(|sample| (sample.iface(), sample.event.mtu, sample.device().copied()));
+    let (device, mtu) = match (reported, link) {
         (Some((device, mtu, _)), _) if mtu != 0 => (device, mtu),
         (_, Some(link)) => (link.name.clone(), link.mtu),
         (_, None) => return None,
@@ -205,13 +205,13 @@ fn bridge_netfilter(group: &Group, context: &Context) -> Suspect<'static> {
 
 /// A router's next link.
 fn forward(group: &Group, context: &Context) -> Suspect<'static> {
-    let told = group.find(|sample| {
+    let reported = group.find(|sample| {
         let route = sample.route().copied()?;
         Some((name(route.name), route_mtu(&route), route.route_mtu != 0))
     });
     // IPv6 has moved to the outgoing device already.
     let own = || own_device(group, context).map(|limit| (limit.device, limit.mtu, false));
-    let Some((device, mtu, by_route)) = told.or_else(own) else {
+    let Some((device, mtu, by_route)) = reported.or_else(own) else {
         return super::other::suspect(group, context);
     };
     let limit = Limit { netns: group.key.netns, device, mtu, header: ETHERNET };
@@ -231,7 +231,7 @@ fn tell_forward(limit: &Limit, by_route: bool, group: &Group, context: &Context)
     let what = if by_route { "the route's MTU" } else { "its MTU" };
     let text = format!(
         "This host forwards by {device}, {what} is {mtu}, and {why}: packets over {mtu} bytes are dropped, those that died \
-         had {}. The sender is told by {message} and should send smaller ones; the first packets of each flow die in any \
+         had {}. The sender gets {message} and should send smaller ones; the first packets of each flow die in any \
          case. If the drops go on, the message does not reach the sender: some firewall on the way eats it.",
         range(shortest, longest),
     );
@@ -269,7 +269,7 @@ fn tell_output(limit: &Limit, group: &Group, context: &Context) -> Story {
     let by = tunnel.as_ref().map_or_else(String::new, |link| format!(" by the tunnel {}", link.name));
     let text = format!(
         "{device} has MTU {mtu}. The packets were sent{by} with DF set and are longer, so they can be neither sent nor \
-         fragmented. Whoever sent the inner packets is told by ICMP where that is possible."
+         fragmented. Whoever sent the inner packets gets an ICMP error where that is possible."
     );
     let story = Story::new(format!("packets over {mtu} bytes with DF cannot leave by {device}"), text);
     let story = numbered(story, group, *mtu, *mtu);

@@ -59,10 +59,7 @@ fn unreachable(next_hop: IpAddr, is_gateway: bool, device: &str, group: &Group, 
     );
     let netns = group.key.netns;
     Story::new(format!("{next_hop} does not answer {} on {device}", protocol(next_hop)), text)
-        .look(
-            context.places.ip(netns, &format!("neigh show {next_hop}")),
-            "FAILED or INCOMPLETE: nobody answers",
-        )
+        .look(context.places.ip(netns, &format!("neigh show {next_hop}")), "FAILED or INCOMPLETE: no answer")
         .look(
             context.places.ip(netns, &format!("-s link show dev {device}")),
             "carrier and errors of the device",

@@ -1,4 +1,4 @@
-//! Causes whose culprit is plain from the packet, or is nobody on this host: the table of causes has what is to be said.
+//! Causes whose culprit is plain from the packet, or is not on this host: the table of causes has what is to be said.
 
 use super::{Story, Suspect};
 use crate::{
@@ -21,8 +21,8 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
 
 /// The device that the packets are at.
 pub(super) fn device(group: &Group, context: &Context) -> Option<Culprit> {
-    let told = group.find(|sample| Some(sample.iface()).filter(|name| !name.is_empty()));
-    let name = told.or_else(|| Some(context.link(group.key.netns, group.key.ifindex)?.name.clone()))?;
+    let reported = group.find(|sample| Some(sample.iface()).filter(|name| !name.is_empty()));
+    let name = reported.or_else(|| Some(context.link(group.key.netns, group.key.ifindex)?.name.clone()))?;
     Some(Culprit::new(Object::Device, name))
 }
 

@@ -66,12 +66,14 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
         return other::suspect(group, context);
     };
     let found = dropping(group, context);
-    let told = group.find(|sample| sample.qdisc().copied());
+    let reported = group.find(|sample| sample.qdisc().copied());
     let Some((qdisc, dropped)) = found else {
-        let Some(told) = told else { return other::suspect(group, context) };
-        // The device, or the queue, is gone: what was told with the drops is left.
-        let culprit =
-            Culprit::new(Object::Qdisc, format!("{} {:x}: on {device}", name(told.kind), told.handle >> 16));
+        let Some(reported) = reported else { return other::suspect(group, context) };
+        // The device, or the queue, is gone: what was reported with the drops is left.
+        let culprit = Culprit::new(
+            Object::Qdisc,
+            format!("{} {:x}: on {device}", name(reported.kind), reported.handle >> 16),
+        );
         return Suspect::of(group, Some(culprit), other::tell);
     };
     if qdisc.only_sorts()
@@ -92,8 +94,8 @@ fn qdisc(group: &Group, context: &Context) -> Suspect<'static> {
         let all = |sample: &crate::drops::Kept| u64::from(sample.event.skb_len) > *burst;
         !group.samples.is_empty() && group.samples.iter().all(all)
     });
-    let is_root = told.is_some_and(|told| format!("{:x}:", told.handle >> 16) == qdisc.handle);
-    let held = told.filter(|_| is_root).map(|told| (told.qlen, told.backlog));
+    let is_root = reported.is_some_and(|reported| format!("{:x}:", reported.handle >> 16) == qdisc.handle);
+    let held = reported.filter(|_| is_root).map(|reported| (reported.qlen, reported.backlog));
     let kind = match (oversize, qdisc.kind.as_str(), group.verdict.assessment.kind) {
         (Some(_), ..) => &kinds::QUEUE_QDISC_OVERSIZE,
         (None, "netem", _) if qdisc.loses => &kinds::QUEUE_NETEM,
@@ -237,7 +239,7 @@ fn tell_oversize(qdisc: &Qdisc, burst: u64, device: &str, group: &Group, context
 
 fn tell_netem(qdisc: &Qdisc, device: &str, group: &Group, context: &Context) -> Story {
     let text = format!(
-        "netem {} on {device} loses packets on purpose: somebody emulates a bad network here.",
+        "netem {} on {device} loses packets on purpose: a bad network is emulated here.",
         qdisc.handle
     );
     let netns = group.key.netns;
@@ -315,7 +317,7 @@ fn tun_ring(group: &Group, context: &Context) -> Suspect<'static> {
             "The ring of {name} holds {length} packets (its txqueuelen), and the program or virtual machine behind it does not \
              read them fast enough, or not at all."
         );
-        Story::new(format!("nobody empties the ring of {name}"), text)
+        Story::new(format!("no program empties the ring of {name}"), text)
             .number("tx_queue_len", length)
             .fix(
                 context.places.ip(

@@ -106,7 +106,7 @@ fn special_route(kind: &'static Kind, found: &Route, destination: IpAddr, group:
         };
         let text = format!(
             "The route \"{name}\"{in_table} was set to throw such packets away: it drops whatever goes to {prefix} {answer}. \
-             Somebody, or a routing daemon, put it there."
+             An administrator or a routing daemon put it there."
         );
         Story::new(format!("the route {name} drops them"), text)
             .fix(
@@ -124,7 +124,7 @@ fn no_route(destination: IpAddr, group: &Group) -> Suspect<'static> {
     Suspect::of(group, Some(culprit), move |group, context| {
         let six = if destination.is_ipv6() { "-6 " } else { "" };
         let text = format!(
-            "No route{} leads to {destination}, not even a default route. The sender is told by ICMP where it is another host, \
+            "No route{} leads to {destination}, not even a default route. The sender gets an ICMP error where it is another host, \
              else by an error. A route is missing, or an interface that had one is down.",
             match context.places.of(group.key.netns) {
                 here if here.is_empty() => String::new(),
@@ -225,7 +225,7 @@ fn ttl(source: IpAddr, group: &Group) -> Suspect<'static> {
         let to = destination.map_or_else(String::new, |destination| format!(" to {destination}"));
         let text = format!(
             "Packets from {source}{to} came in with the last hop of their TTL used up and were to be forwarded. A few of them are a \
-             traceroute; many are a routing loop: then the same packets come by here again and again. The sender is told by ICMP."
+             traceroute; many are a routing loop: then the same packets come by here again and again. The sender gets an ICMP error."
         );
         let six = if source.is_ipv6() { "-6 " } else { "" };
         let story = Story::new(format!("the TTL of packets from {source} runs out here"), text);
@@ -257,8 +257,7 @@ fn martian(source: IpAddr, destination: IpAddr, group: &Group, context: &Context
                 "{source} is an address of this host itself: another host has it, too, or the packet went round in a loop"
             )
         } else if is_loopback {
-            "addresses of 127.0.0.0/8 are for a host's own use; somebody lets them out to the network"
-                .to_owned()
+            "addresses of 127.0.0.0/8 are for a host's own use; they were let out to the network".to_owned()
         } else {
             format!("{source} or {destination} is none that a packet may have: zero, broadcast or multicast")
         };

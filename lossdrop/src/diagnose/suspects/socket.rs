@@ -35,7 +35,7 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
         return Suspect::of(group, Some(culprit), other::tell);
     }
     let owner = owner(group, context, protocol, address, port);
-    // Who refused is not told: the socket's own filter, if it has one, or a program of its cgroup.
+    // Who refused is not reported: the socket's own filter, if it has one, or a program of its cgroup.
     if kind == &kinds::SOCKET_FILTER && owner.as_ref().is_some_and(super::bpf::is_watched) {
         let has_own = group.find(|sample| sample.socket().map(|socket| socket.filtered != 0));
         let confidence = if has_own == Some(false) { Confidence::Certain } else { Confidence::Possible };
@@ -62,7 +62,7 @@ pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     })
 }
 
-/// Where a kernel gives no reason: nobody listens, and each segment got the reset that only such get.
+/// Where a kernel gives no reason: no process listens, and each segment got the reset that only such get.
 fn is_reset(address: IpAddr, port: u16, group: &Group, context: &Context) -> bool {
     let netns = group.key.netns;
     context.listener(netns, address, port).is_none()
@@ -125,7 +125,7 @@ fn closed_port(protocol: u8, address: IpAddr, port: u16, group: &Group, context:
         },
         sender.map_or_else(String::new, |sender| format!(", {sender} for one,")),
     );
-    Story::new(format!("nobody {what} {}", socket_name(protocol, address, port)), text)
+    Story::new(format!("no process {what} {}", socket_name(protocol, address, port)), text)
         .look(context.places.exec(netns, &format!("ss {list} 'sport = :{port}'")), "who is at that port")
 }
 
@@ -148,8 +148,8 @@ fn receive_buffer(
     context: &Context,
 ) -> Story {
     let netns = group.key.netns;
-    let told = group.find(|sample| sample.socket().map(|socket| (socket.rmem, socket.rcvbuf)));
-    let (rmem, rcvbuf) = told
+    let reported = group.find(|sample| sample.socket().map(|socket| (socket.rmem, socket.rcvbuf)));
+    let (rmem, rcvbuf) = reported
         .or_else(|| context.udp_socket(netns, address, port).map(|socket| (socket.rmem, socket.rcvbuf)))
         .unwrap_or_default();
     let maximum = context.sysctl_number(netns, "net.core.rmem_max");
@@ -182,8 +182,8 @@ fn receive_buffer(
 }
 
 fn backlog(protocol: u8, port: u16, owner: Option<&Owner>, group: &Group, context: &Context) -> Story {
-    let told = group.find(|sample| sample.socket().map(|socket| (socket.backlog, socket.rcvbuf)));
-    let (backlog, rcvbuf) = told.unwrap_or_default();
+    let reported = group.find(|sample| sample.socket().map(|socket| (socket.backlog, socket.rcvbuf)));
+    let (backlog, rcvbuf) = reported.unwrap_or_default();
     let text = format!(
         "{} held the socket's lock while packets came in; they wait in its backlog, and that is full ({backlog} bytes). Shorter \
          reads and writes help, or a larger receive buffer (net.ipv4.tcp_rmem), from which the backlog's limit follows.",

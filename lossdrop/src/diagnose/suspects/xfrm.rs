@@ -37,7 +37,7 @@ fn blocks(policy: XfrmPolicy, group: &Group) -> Suspect<'static> {
     let culprit = Culprit::new(Object::Policy, format!("xfrm policy {selector}")).text("action block");
     Suspect::of(group, Some(culprit), move |group, context| {
         let text = format!(
-            "The IPsec policy \"{selector}\" says block: packets between these addresses are refused. Somebody set it up to do that, or an IKE \
+            "The IPsec policy \"{selector}\" says block: packets between these addresses are refused. It was set up to do that, or an IKE \
              daemon did, so that nothing leaves unencrypted while there is no tunnel."
         );
         let netns = group.key.netns;

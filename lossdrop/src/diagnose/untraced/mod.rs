@@ -47,7 +47,7 @@ pub fn findings(context: &Context, traced: &[Part]) -> Vec<(Finding, Part)> {
             findings.push(syn_queue(netns, refused, context));
         }
         let unsent = moved(context, netns, "UdpSndbufErrors") + moved(context, netns, "Udp6SndbufErrors");
-        // A datagram that dies on its way out is counted there, too, if its sender asked to be told of errors.
+        // A datagram that dies on its way out is counted there, too, if its sender asked for errors.
         let on_the_way = count(&|part| part.key.l4 == IPPROTO_UDP && part.kind.class != Class::Socket);
         let unsent = unsent.saturating_sub(on_the_way);
         if unsent > 0 {

@@ -72,8 +72,8 @@ fn else_it_is_one_whose_queue_is_over_its_limit_else_nobody() {
     let over = machine_with(&[listener(22, 128, 1), listener(80, 129, 2)], &[("TcpExtListenOverflows", 1)]);
     let (finding, _) = findings(&over, &[]).remove(0);
     assert_eq!(finding.culprit.expect("a culprit").name, "tcp 10.0.0.2:80");
-    let nobody = machine_with(&[listener(22, 128, 1)], &[("TcpExtListenOverflows", 1)]);
-    let (finding, _) = findings(&nobody, &[]).remove(0);
+    let none = machine_with(&[listener(22, 128, 1)], &[("TcpExtListenOverflows", 1)]);
+    let (finding, _) = findings(&none, &[]).remove(0);
     assert_eq!((finding.culprit, finding.assessment.confidence), (None, Confidence::Likely));
     assert_eq!(finding.title, "the accept queue of a listener is full");
 }
@@ -106,7 +106,7 @@ fn a_datagram_that_died_on_its_way_out_is_not_lost_twice() {
 }
 
 #[test]
-fn a_card_s_overflow_and_its_errors_are_told_with_what_its_driver_counts() {
+fn a_card_s_overflow_and_its_errors_are_reported_with_what_its_driver_counts() {
     let mut context = context();
     context.after = machine([state(WEB, [link(2, "eth0", 1500), link(3, "eth1", 1500)])]);
     let driver = |index: u32, name: &str| Scope::Driver { index, name: name.to_owned() };
@@ -119,10 +119,10 @@ fn a_card_s_overflow_and_its_errors_are_told_with_what_its_driver_counts() {
         moved(WEB, of_link(3, "eth1"), "rx_crc_errors", 2),
     ];
     let found = findings(&context, &[]);
-    let told: Vec<(String, u64)> =
+    let reported: Vec<(String, u64)> =
         found.iter().map(|(finding, _)| (finding.title.clone(), finding.count)).collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("the receive ring of eth0 overflows".to_owned(), 34),
             ("eth1 gets or sends damaged frames".to_owned(), 2)

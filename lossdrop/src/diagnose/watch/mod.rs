@@ -15,7 +15,7 @@ use crate::{
     text::thousands,
 };
 
-/// How often the progress is told.
+/// How often the progress is reported.
 const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Drops on their way from the kernel into groups.

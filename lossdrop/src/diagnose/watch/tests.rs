@@ -17,14 +17,14 @@ fn watch(batches: usize) -> Watch {
     Watch::new(Capture::File(recording), testing::observer(), Collector::default())
 }
 
-/// Drops in all, and those told in detail.
+/// Drops in all, and those reported in detail.
 fn collected(collected: &Collected) -> (u64, u64) {
     let groups = &collected.groups;
     (groups.iter().map(|group| group.count).sum(), groups.iter().map(|group| group.detailed).sum())
 }
 
 #[test]
-fn it_ends_when_it_is_told_to_and_hands_back_what_that_was() {
+fn it_ends_when_it_is_reported_to_and_hands_back_what_that_was() {
     let said = block_on(async {
         let mut watch = watch(0);
         watch.until(async { "over" }, None).await
@@ -33,7 +33,7 @@ fn it_ends_when_it_is_told_to_and_hands_back_what_that_was() {
 }
 
 #[test]
-fn it_goes_on_as_long_as_it_is_not_told_to_end() {
+fn it_goes_on_as_long_as_it_is_not_reported_to_end() {
     block_on(async {
         let mut watch = watch(3);
         let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
@@ -42,7 +42,7 @@ fn it_goes_on_as_long_as_it_is_not_told_to_end() {
             for _ in 0..100 {
                 tokio::task::yield_now().await;
             }
-            sender.send(()).expect("somebody waits");
+            sender.send(()).expect("the receiver waits");
             receiver.await.expect("it was sent");
         };
         watch.until(end, Some(Progress::new(Duration::from_secs(1)))).await;

@@ -88,7 +88,7 @@ pub fn judge(drop: &mut Drop<'_>) {
 
 /// What there is to know of a drop whose cause is not.
 fn unknown(verdict: &mut Verdict, drop: &Drop<'_>) {
-    /// Functions on the stack that are told.
+    /// Functions on the stack that are reported.
     const FUNCTIONS: usize = 5;
     let reason = drop.described.reason.as_deref().unwrap_or("no reason");
     let here = drop.described.symbol.as_deref();
@@ -119,7 +119,7 @@ fn netfilter(verdict: &mut Verdict, drop: &Drop<'_>) {
         let text = format!("the packet is {whose} message that another packet was too big");
         set(verdict, &kinds::NETFILTER_PMTU_BLACKHOLE, Confidence::Certain, text);
     } else if found.is_some_and(|found| found.engine == Engine::Queue) {
-        let text = "nobody listens on the queue, or it is full".to_owned();
+        let text = "no program listens on the queue, or it is full".to_owned();
         set(verdict, &kinds::NETFILTER_NFQUEUE_NO_LISTENER, Confidence::Likely, text);
     }
 }

@@ -152,8 +152,8 @@ fn what_leaves_is_measured_by_its_route_else_by_its_device() {
     by_device.route.route_mtu = 0;
     is(&refined(kind, &packet(1500, 1500), &by_device), kind, Likely);
     is(&refined(kind, &packet(1501, 1501), &by_device), kind, Certain);
-    let told = refined(&kinds::MTU_FORWARD, &packet(1401, 1401), &single());
-    assert_eq!(told.evidence, ["1401 bytes, route MTU 1400"]);
+    let reported = refined(&kinds::MTU_FORWARD, &packet(1401, 1401), &single());
+    assert_eq!(reported.evidence, ["1401 bytes, route MTU 1400"]);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn the_queue_s_kind_says_whether_it_was_full_managed_on_purpose_or_not_there() {
 }
 
 #[test]
-fn a_full_receive_buffer_is_told_with_its_bytes() {
+fn a_full_receive_buffer_is_reported_with_its_bytes() {
     let verdict = refined(&kinds::SOCKET_RCVBUF, &packet(60, 74), &single());
     assert_eq!(verdict.evidence, ["receive buffer 4609 of 4608 bytes"]);
 }
@@ -258,7 +258,7 @@ fn noise_is_never_refined() {
 }
 
 #[test]
-fn a_drop_whose_cause_is_not_known_is_told_with_all_that_is_known() {
+fn a_drop_whose_cause_is_not_known_is_reported_with_all_that_is_known() {
     let event = testing::fault();
     let described = Described {
         reason: Some("NOT_SPECIFIED".to_owned()),

@@ -48,7 +48,7 @@ fn a_line_has_all_names_that_the_options_have() {
 }
 
 #[test]
-fn values_may_be_told_apart_by_whatever_comes_to_mind() {
+fn values_may_be_kept_apart_by_whatever_comes_to_mind() {
     for line in [
         "port 80 443",
         "port=80|443",
@@ -84,7 +84,7 @@ fn namespaces_and_devices_may_be_called_as_filters_are() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_what_would_be_understood() {
+fn what_is_wrong_is_reported_with_what_would_be_understood() {
     assert!(refused("80").starts_with("\"80\" is no filter;"));
     assert!(refused("80").contains("as in: port 80 host 10.0.0.1 cause mtu, and "));
     assert!(refused("prot tcp").contains("did you mean proto or port"), "{}", refused("prot tcp"));

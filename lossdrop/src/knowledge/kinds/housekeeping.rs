@@ -61,7 +61,7 @@ kinds! { HOUSEKEEPING:
         fixes: ["nothing to do"],
     }
     HOUSEKEEPING_MULTICAST: Housekeeping / "multicast" Benign {
-        "nobody here joined the multicast group",
+        "this host has not joined the multicast group",
         causes: ["neighbours talk mDNS, IGMP, MLD and the like", "no listener behind the bridge (snooping)"],
         look: ["`ip maddr show dev DEV`", "`bridge mdb show`"],
         fixes: ["nothing to do, unless an application here should receive it: then let it join the group"],

@@ -35,7 +35,7 @@ kinds! { MTU:
         ],
     }
     MTU_BRIDGE_NETFILTER: Mtu / "bridge-netfilter" Fault {
-        "packets over the bridge port's MTU, and nobody is told",
+        "packets over the bridge port's MTU, without an error to the sender",
         causes: [
             "the ports of the bridge have different MTUs, and br_netfilter may not fragment the packet (DF)",
             "a bridge sends no ICMP, so path-MTU discovery fails",
@@ -90,7 +90,7 @@ kinds! { MTU:
         causes: [
             "the tunnel's MTU leaves no room for the outer headers (VXLAN over IPv4: 50 bytes)",
             "a smaller MTU on the path of the outer packets",
-            "an IPsec policy adds headers that nobody reckoned with",
+            "an IPsec policy adds headers that were not reckoned with",
         ],
         look: [
             "`ip -d link show TUNNEL`: MTU, remote, `df`",

@@ -143,7 +143,7 @@ kinds! { NETFILTER:
         ],
     }
     NETFILTER_NFQUEUE_NO_LISTENER: Netfilter / "nfqueue-no-listener" Fault {
-        "nobody listens on the NFQUEUE",
+        "no program listens on the NFQUEUE",
         causes: [
             "the program that judges the packets (an IDS, a proxy) has ended or was not started",
             "the rule names another queue number than the program",

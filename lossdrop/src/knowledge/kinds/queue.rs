@@ -71,7 +71,7 @@ kinds! { QUEUE:
     QUEUE_NETEM: Queue / "netem" Policy {
         "netem drops it on purpose",
         causes: [
-            "somebody simulates a lossy network",
+            "a lossy network is being simulated",
             "a test that did not clean up",
             "netem's `limit` is too small for its delay",
         ],
@@ -119,7 +119,7 @@ kinds! { QUEUE:
         causes: [
             "the virtual machine or VPN program behind the device reads too slowly",
             "the ring is too short for the bursts",
-            "nobody reads the device",
+            "no program reads the device",
         ],
         look: [
             "`ip -s link show DEV`: TX `dropped`, and `qlen`",

@@ -24,8 +24,8 @@ kinds! { ROUTING:
     ROUTING_BLACKHOLE: Routing / "blackhole" Policy {
         "the route is a black hole",
         causes: [
-            "somebody or a routing daemon set a blackhole route: a null route against an attack, an aggregate",
-            "the route says prohibit or unreachable: not told apart at this place",
+            "an administrator or a routing daemon set a blackhole route: a null route against an attack, an aggregate",
+            "the route says prohibit or unreachable: not kept apart at this place",
             "the route was removed while the packet was on its way",
         ],
         look: [
@@ -40,7 +40,7 @@ kinds! { ROUTING:
     ROUTING_PROHIBIT: Routing / "prohibit" Policy {
         "the route prohibits it",
         causes: [
-            "somebody set a prohibit route or rule; the sender gets ICMP \"administratively prohibited\"",
+            "a prohibit route or rule was set; the sender gets ICMP \"administratively prohibited\"",
         ],
         look: [
             "`ip route show table all type prohibit`",
@@ -51,7 +51,7 @@ kinds! { ROUTING:
     }
     ROUTING_UNREACHABLE: Routing / "unreachable" Policy {
         "the route says unreachable",
-        causes: ["somebody or a routing daemon set an unreachable route, so that senders are told"],
+        causes: ["an administrator or a routing daemon set an unreachable route, so that senders get an error"],
         look: ["`ip route show table all type unreachable`", "`ip route get ADDRESS`: No route to host"],
         fixes: [
             "`ip route del unreachable PREFIX`",

@@ -79,7 +79,7 @@ kinds! { SOCKET:
         ],
     }
     SOCKET_CLOSED_PORT: Socket / "closed-port" Fault {
-        "nobody listens on the port",
+        "no process listens on the port",
         causes: [
             "the service is not running, or listens on another port or address (127.0.0.1 only)",
             "the sender has the wrong port or host",

@@ -16,9 +16,9 @@ use crate::{
 /// The number of a cause.
 pub type CauseId = u32;
 
-/// Groups that are told apart; drops beyond are grouped by kind and device alone.
+/// Groups that are kept apart; drops beyond are grouped by kind and device alone.
 const GROUPS_AT_MOST: usize = 4096;
-/// Culprits of one kind in one namespace; those beyond are told together.
+/// Culprits of one kind in one namespace; those beyond are reported together.
 const OF_ONE_KIND: usize = 24;
 
 /// A cause of drops.
@@ -43,7 +43,7 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// What stands for the culprit while nobody is named: what the drops have in common.
+    /// What stands for the culprit while none is named: what the drops have in common.
     pub fn target(&self) -> Option<String> {
         match self.group.as_ref()? {
             Target::None | Target::Number(_) => None,
@@ -251,7 +251,7 @@ impl Causes {
         }
     }
 
-    /// A group whose culprit nobody has looked for. Noise has none.
+    /// A group whose culprit was not looked for yet. Noise has none.
     pub(super) fn is_unnamed(&self, id: CauseId) -> bool {
         self.get(id).is_some_and(|cause| {
             cause.search != Search::Over && cause.assessment.severity != Severity::Benign

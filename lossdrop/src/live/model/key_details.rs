@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::{CauseId, Sharer, UnitKey};
 
-/// The drops of a key that were told in detail.
+/// The drops of a key that were reported in detail.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KeyDetails {
-    /// Drops told in detail that are not shared out yet.
+    /// Drops reported in detail that are not shared out yet.
     pub(super) fresh: HashMap<UnitKey, u64>,
     /// The last that were, for refreshes without.
     pub(super) last: Vec<(UnitKey, u64)>,

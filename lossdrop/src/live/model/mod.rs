@@ -1,6 +1,6 @@
 //! The drops so far, exactly counted, in units small enough for every grouping.
 //!
-//! The kernel counts by key. What was new under a key since the last refresh is shared out among the drops that were told
+//! The kernel counts by key. What was new under a key since the last refresh is shared out among the drops that were reported
 //! in detail meanwhile, so that flows, ports, processes and culprits have their part, and all parts together are what the
 //! kernel counted.
 
@@ -38,21 +38,21 @@ use crate::{
     live::lens::{GroupBy, RowKey, Table},
 };
 
-/// Units that are told apart; drops beyond are told by their cause alone.
+/// Units that are kept apart; drops beyond are reported by their cause alone.
 const UNITS_AT_MOST: usize = 65_536;
-/// Flows, ports and processes that are told apart, each.
+/// Flows, ports and processes that are kept apart, each.
 const NAMES_AT_MOST: usize = 16_384;
 /// Drops in detail that are kept for a closer look.
 const RECENT: usize = 512;
 
-/// How much is told apart.
+/// How much is kept apart.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     units: usize,
     names: usize,
 }
 
-/// Stands for all those that are not told apart, and for none.
+/// Stands for all those that are not kept apart, and for none.
 pub const UNKNOWN: u32 = 0;
 
 /// What tells units apart.
@@ -69,9 +69,9 @@ pub struct UnitKey {
 /// Whether numbers are more than a share by a sample.
 #[derive(Clone, Copy, Debug)]
 struct Exact {
-    /// All drops of the key have one cause, or all were told in detail.
+    /// All drops of the key have one cause, or all were reported in detail.
     cause: bool,
-    /// All were told in detail.
+    /// All were reported in detail.
     flow: bool,
 }
 
@@ -138,7 +138,7 @@ impl Model {
         }
     }
 
-    /// Takes in a drop that was told in detail; its count comes with the next refresh.
+    /// Takes in a drop that was reported in detail; its count comes with the next refresh.
     pub fn read(&mut self, drop: &Drop<'_>) {
         // The culprits of noise are not looked for: all of a kind is one.
         let target = if drop.verdict.assessment.severity == Severity::Benign {
@@ -198,7 +198,7 @@ impl Model {
         let other = counters.other.count.saturating_sub(self.other);
         self.other = counters.other.count;
         if self.other > 0 {
-            // The kernel's table is full: keys that it has no room for are told again and again, and never counted.
+            // The kernel's table is full: keys that it has no room for are reported again and again, and never counted.
             self.details.retain(|key, _| counters.rows.contains_key(key));
         }
         self.history.push(span, parts.into_iter().collect(), other);
@@ -229,7 +229,7 @@ impl Model {
         known.last.iter().zip(parts).map(|((unit, _), count)| (*unit, count, exact)).collect()
     }
 
-    /// Once a key's drops have several causes, what was not told in detail may have had any of them.
+    /// Once a key's drops have several causes, what was not reported in detail may have had any of them.
     fn note_causes(&mut self, key: &DropKey, fresh: Vec<(UnitKey, u64)>) {
         let details = self.details.entry(*key).or_default();
         if details.mixes(&fresh) {
@@ -343,7 +343,7 @@ impl Model {
         }
     }
 
-    /// Whether there are drops whose culprit nobody has looked for.
+    /// Whether there are drops whose culprit was not looked for yet.
     pub fn has_unnamed(&self) -> bool {
         self.units.iter().any(|unit| unit.total > 0 && self.causes.is_unnamed(unit.key.cause))
     }

@@ -37,7 +37,7 @@ impl Sharer {
             left -= part;
             parts.push(part);
         }
-        // Rounding leaves less than one for each that is behind: those furthest behind come first, so that nobody ever has
+        // Rounding leaves less than one for each that is behind: those furthest behind come first, so that none ever has
         // one more than its due, and all have theirs when the whole has been shared.
         let behind = |index: usize| {
             let due = u128::from(self.total) * u128::from(self.weights[index]);

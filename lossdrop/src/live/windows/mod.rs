@@ -116,7 +116,7 @@ impl Windows {
         }
     }
 
-    /// Takes in a drop that was told in detail.
+    /// Takes in a drop that was reported in detail.
     pub fn read(&mut self, drop: &Drop<'_>) {
         self.groups.add(drop);
         if let Some((next, _)) = &mut self.next {

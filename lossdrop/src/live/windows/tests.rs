@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Nobody is in these namespaces.
+/// No process is in these namespaces.
 const NETNS: u32 = 42;
 
 fn survey(_: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) {
@@ -69,7 +69,7 @@ fn the_first_survey_is_at_once_and_a_search_follows_the_second() {
         assert!(!windows.is_idle());
         windows.read(&drop_at(9));
         assert!(matches!(step(&mut windows, &counted(1)).await, Progress::Surveyed(_)));
-        assert!(windows.is_idle(), "one look finds nobody");
+        assert!(windows.is_idle(), "one survey finds no culprit");
         windows.ask();
         later(&mut windows, PAUSE);
         windows.begin(&counted(3), false);

@@ -118,7 +118,7 @@ fn full() -> Diagnosis {
             .to_vec(),
         notes: vec![
             "nft is not installed: Rules of nft and of the iptables made of it are not known".to_owned(),
-            "99 details found no room in the ring buffer (--buffer makes it larger): all drops are counted, and those are told by \
+            "99 details found no room in the ring buffer (--buffer makes it larger): all drops are counted, and those are reported by \
              their kind alone"
                 .to_owned(),
         ],
@@ -223,7 +223,7 @@ fn of_many_lengths_the_most_frequent_are_shown_in_their_order_and_the_rest_is_co
 }
 
 #[test]
-fn the_time_of_day_is_told_however_short_it_is() {
+fn the_time_of_day_is_reported_however_short_it_is() {
     assert_eq!(clock("2026-01-02T03:04:05.678901234Z"), "03:04:05.678");
     assert_eq!(clock("2026-01-02T03:04:05.5Z"), "03:04:05.5");
     assert_eq!(clock("2026-01-02T03:04:05Z"), "03:04:05");

@@ -73,7 +73,7 @@ impl Writer {
         }
     }
 
-    /// The output failed, or nobody reads it any more.
+    /// The output failed, or its reader is gone.
     pub fn is_closed(&mut self) -> bool {
         if let Ok(Err(error)) = self.result.try_recv() {
             self.failed = Some(error);

@@ -202,7 +202,7 @@ fn adopt(table: &mut Table, saved: &Saved) {
         chain.policy_packets = of_policy.filter(|count| chain.base.is_some() && *count > 0);
         let rules = save::rules(saved, &chain.name, family);
         if rules.len() != chain.rules.len() {
-            // Somebody changed them between two tools' readings, or nft added what iptables does not know.
+            // They were changed between two tools' readings, or nft added what iptables does not know.
             continue;
         }
         for (rule, mut of_save) in chain.rules.iter_mut().zip(rules) {

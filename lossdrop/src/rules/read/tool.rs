@@ -84,7 +84,7 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
             // What was read before an error is all there is.
             let _read = pipe.take(OUTPUT_AT_MOST).read_to_end(&mut bytes);
         }
-        // Nobody waits any longer for a tool that was stopped.
+        // A tool that was stopped is not waited for any longer.
         let _sent = sender.send(bytes);
     });
     receiver
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tool_that_is_missing_slow_or_failing_is_told_in_a_sentence() {
+    fn a_tool_that_is_missing_slow_or_failing_is_reported_in_a_sentence() {
         let soon = Instant::now() + Duration::from_secs(60);
         let sentence = |program: &str, arguments: &[&str], deadline| {
             run(program, arguments, deadline).expect_err(program).to_string()

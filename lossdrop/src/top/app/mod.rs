@@ -43,7 +43,7 @@ use crate::{
 const INTERVALS: usize = 60;
 /// And of shorter ones, as many as a minute has.
 const MINUTE: Duration = Duration::from_secs(60);
-/// How long events may gather while they come: nobody sees them before the next refresh.
+/// How long events may gather while they come: they are seen with the next refresh.
 const GATHER: Duration = Duration::from_millis(50);
 /// Batches that a refresh reads: what comes faster waits for the next.
 const BATCHES: usize = 64;
@@ -421,7 +421,7 @@ pub async fn run(app: &mut App, look: Look, stop: impl Future<Output = ()>) -> R
     Ok(())
 }
 
-/// Frames of text or JSON, one an interval, `frames` of them or until `stop` is ready or nobody reads any more.
+/// Frames of text or JSON, one an interval, `frames` of them or until `stop` is ready or there is no reader any more.
 pub async fn batch(
     app: &mut App,
     print: impl Fn(&App) -> String,

@@ -119,7 +119,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left of it hurts nobody.
+        // What is left of it does no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -143,7 +143,7 @@ fn a_refresh_shows_what_was_counted_and_hides_noise() {
 }
 
 #[test]
-fn filters_that_the_kernel_refuses_change_nothing_and_are_told() {
+fn filters_that_the_kernel_refuses_change_nothing_and_are_reported() {
     block_on(async {
         let (mut app, starts) = app(Duration::from_secs(1));
         come(&mut app, &[fault()]);
@@ -352,7 +352,7 @@ struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Page {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -363,7 +363,7 @@ impl io::Write for Page {
 
 impl Page {
     fn frames(&self) -> Vec<serde_json::Value> {
-        let text = String::from_utf8(self.0.lock().expect("nobody panicked").clone()).expect("text");
+        let text = String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text");
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 }
@@ -409,7 +409,7 @@ fn the_last_frame_waits_for_its_culprits_but_not_for_ever() {
 }
 
 #[test]
-fn frames_end_when_they_are_told_to_even_while_the_last_waits() {
+fn frames_end_when_they_are_reported_to_even_while_the_last_waits() {
     block_on(async {
         let (mut app, _) = app(Duration::from_secs(3600));
         let page = Page::default();

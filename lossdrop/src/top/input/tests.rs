@@ -157,7 +157,7 @@ fn the_mouse_clicks_with_its_left_button_and_scrolls_with_its_wheel() {
 }
 
 #[test]
-fn a_new_size_is_told_and_what_means_nothing_is_not() {
+fn a_new_size_is_reported_and_what_means_nothing_is_not() {
     assert_eq!(input(&Event::Resize(80, 24), &prompt()), Some(Input::Resize));
     for nothing in [Event::FocusGained, Event::FocusLost, Event::Paste("q".to_owned())] {
         assert_eq!(input(&nothing, &Mode::Table), None);

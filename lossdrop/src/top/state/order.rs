@@ -10,7 +10,7 @@ const SMOOTH: usize = 10;
 /// A row that overtakes has so many times the rate, and a little more.
 const CLEARLY: f64 = 1.25;
 const A_LITTLE: f64 = 0.2;
-/// With more rows than these, nobody reads them all, and the order is exact.
+/// More rows than these are not read one by one, and the order is exact.
 const STABLE_AT_MOST: usize = 2000;
 
 /// Puts rows in the lens's order; `before`: the order that they had.

@@ -189,7 +189,7 @@ fn flows(page: &mut Page, detail: &RowDetail) {
     if detail.flows.is_empty() {
         return;
     }
-    page.heading("Top flows, in drops told in detail");
+    page.heading("Top flows, in drops reported in detail");
     let look = page.look;
     let counts = detail.flows.iter().map(|flow| thousands(flow.count));
     let width = counts.clone().map(|count| count.len()).max().unwrap_or(0) + INDENT;

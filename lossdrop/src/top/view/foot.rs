@@ -17,8 +17,8 @@ const MESSAGE: usize = 3;
 /// Screens that are lower have one line for message and keys together.
 const ROOMY: u16 = 16;
 
-/// What is to be told, and whether it is an error.
-fn told(state: &State) -> Option<(&str, bool)> {
+/// What is to be said, and whether it is an error.
+fn reported(state: &State) -> Option<(&str, bool)> {
     let help = |prompt: &Prompt| match prompt.what {
         Asked::Filter => {
             "e.g. port 80 host 10.0.0.1 cause mtu severity fault; none for none. Enter uses it, Esc leaves it"
@@ -40,12 +40,12 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 /// Lines for a screen of that size.
 pub(super) fn height(area: Rect, state: &State) -> u16 {
     let asks = matches!(state.mode, Mode::Prompt(_));
-    let message = told(state).map_or(0, |(text, _)| wrapped(text, area.width.into()).len());
+    let message = reported(state).map_or(0, |(text, _)| wrapped(text, area.width.into()).len());
     let message = u16::try_from(message).unwrap_or(1);
     match area.height {
         0..4 => u16::from(asks),
         // An error is worth rows of the table; help is not.
-        4..ROOMY if asks && told(state).is_some_and(|(_, is_error)| is_error) => {
+        4..ROOMY if asks && reported(state).is_some_and(|(_, is_error)| is_error) => {
             1 + message.min(area.height / 4)
         }
         4..ROOMY => 1,
@@ -62,7 +62,7 @@ pub(super) fn lines(state: &State, look: Look, foot: Rect, position: &str) -> Ve
     };
     let is_prompt = matches!(state.mode, Mode::Prompt(_));
     let mut lines: Vec<Line<'static>> = Vec::new();
-    if let Some((text, is_error)) = told(state) {
+    if let Some((text, is_error)) = reported(state) {
         let style = match (is_error, is_prompt) {
             (true, _) => look.alarm(),
             (false, true) => Look::dim(),

@@ -36,7 +36,7 @@ fn meaning(severity: Severity) -> (&'static str, &'static str) {
     match severity {
         Severity::Fault => ("F fault", "something is wrong"),
         Severity::Capacity => ("C capacity", "a limit was hit"),
-        Severity::Policy => ("P policy", "somebody asked for it"),
+        Severity::Policy => ("P policy", "it was asked for"),
         Severity::Benign => ("B benign", "normal work; hidden unless b shows it"),
     }
 }

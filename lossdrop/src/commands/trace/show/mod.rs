@@ -46,7 +46,7 @@ pub(super) enum End {
     Signal,
     Count,
     Duration,
-    /// Nobody reads our output any more.
+    /// Our output has no reader any more.
     PipeClosed,
     /// The capture has no more drops.
     Over,

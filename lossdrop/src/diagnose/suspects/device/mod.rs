@@ -201,7 +201,7 @@ fn bridge(group: &Group, context: &Context) -> Suspect<'static> {
         let master = link.and_then(|link| Some(context.link(netns, link.master?)?.name.clone()));
         if let Some(port) = port.filter(|port| port.state != "forwarding") {
             let text = format!(
-                "The bridge port {name} is {}: spanning tree, or somebody, keeps it from forwarding, so that there is no loop. A \
+                "The bridge port {name} is {}: spanning tree, or a setting, keeps it from forwarding, so that there is no loop. A \
                  port that has just come up passes the states listening and learning first (forward delay).",
                 port.state
             );
@@ -242,7 +242,7 @@ fn no_port(name: &str, link: Option<&Link>, group: &Group, context: &Context) ->
     if isolated {
         let text = format!(
             "The bridge port {name} is isolated, and so is the port that the frame was for: isolated ports do not talk to each \
-             other. Somebody set them so."
+             other. They were set so."
         );
         return Story::new(format!("{name} is an isolated bridge port"), text).fix(
             context.places.exec(netns, &format!("bridge link set dev {name} isolated off")),

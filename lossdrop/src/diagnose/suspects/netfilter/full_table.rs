@@ -1,6 +1,6 @@
 //! Conntrack's table when it is full: never blamed unless the kernel counted so.
 
-use super::{Story, Suspect, in_netns, told};
+use super::{Story, Suspect, in_netns, probed};
 use crate::{
     diagnose::{
         context::Context,
@@ -26,7 +26,7 @@ pub(super) fn conntrack<'a>(
         return (vec![(group, suspect)], None);
     }
     let part = |count, by_conntrack: bool| {
-        let samples = group.samples.iter().filter(|sample| told::is_by_conntrack(sample) == by_conntrack);
+        let samples = group.samples.iter().filter(|sample| probed::is_by_conntrack(sample) == by_conntrack);
         group.part(count, samples.cloned())
     };
     (vec![(part(refused, true), suspect)], Some(part(group.count - refused, false)))
@@ -38,9 +38,9 @@ fn conntrack_refused(group: &Group, point: HookPoint, context: &Context) -> u64 
     if point.engine != Engine::Other || !matches!(point.hook, Hook::Prerouting | Hook::Output) {
         return 0;
     }
-    let probed = group.samples.iter().filter(|sample| told::is_told(sample)).count();
+    let probed = group.samples.iter().filter(|sample| probed::is_seen(sample)).count();
     if probed > 0 && probed == group.samples.len() {
-        let own = group.samples.iter().filter(|sample| told::is_by_conntrack(sample)).count() as u64;
+        let own = group.samples.iter().filter(|sample| probed::is_by_conntrack(sample)).count() as u64;
         let (parts, _) = share_out(group.count, &[own, group.samples.len() as u64 - own]);
         return parts[0];
     }

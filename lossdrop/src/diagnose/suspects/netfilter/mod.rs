@@ -6,7 +6,7 @@ mod packet;
 use full_table::conntrack;
 use packet::packet;
 
-use super::{Story, Suspect, other, told};
+use super::{Story, Suspect, other, probed};
 use crate::{
     diagnose::{
         context::{Context, Rules},
@@ -33,7 +33,7 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
     let (mut found, group) = conntrack(group, point, context);
     let Some(group) = group else { return found };
     let Some(rules) = context.rules.get(&group.key.netns) else {
-        let suspect = nobody(&group, point);
+        let suspect = unnamed(&group, point);
         found.push((group, suspect));
         return found;
     };
@@ -42,7 +42,7 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
     let sampled: Vec<(Vec<Candidate>, u64)> = group
         .samples
         .iter()
-        .map(|sample| (told::narrowed(comparison.candidates(&place, &packet(sample, point)), sample), 1))
+        .map(|sample| (probed::narrowed(comparison.candidates(&place, &packet(sample, point)), sample), 1))
         .collect();
     let blame = judge(&sampled, &group, rules);
     let whole = blame.culprits.len() + blame.undecided.len() + usize::from(blame.unexplained > 0) == 1;
@@ -70,7 +70,7 @@ pub(super) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
     if blame.unexplained > 0 {
         let own =
             if whole { group.clone() } else { group.part(blame.unexplained, group.samples.iter().cloned()) };
-        let suspect = nobody(&own, point);
+        let suspect = unnamed(&own, point);
         found.push((own, suspect));
     }
     found
@@ -212,7 +212,7 @@ fn tell_rule(
     } else {
         format!(" It is reached from {}.", candidate.path.join(", then "))
     };
-    let (title, what) = told(candidate, kind, &name);
+    let (title, what) = words(candidate, kind, &name);
     let text = format!(
         "{what} It was met at the hook {point}{}.{jumps} {}",
         in_netns(netns, context),
@@ -236,12 +236,12 @@ fn in_netns(netns: u32, context: &Context) -> String {
 }
 
 /// A title, and what the rule does in a sentence.
-fn told(candidate: &Candidate, kind: &'static Kind, name: &str) -> (String, String) {
+fn words(candidate: &Candidate, kind: &'static Kind, name: &str) -> (String, String) {
     if kind == &kinds::NETFILTER_PMTU_BLACKHOLE {
         return (
             "a firewall eats the message that packets are too big".to_owned(),
             format!(
-                "{name} drops ICMP \"fragmentation needed\" (ICMPv6 \"packet too big\"). Whoever sent the large packets is never told to \
+                "{name} drops ICMP \"fragmentation needed\" (ICMPv6 \"packet too big\"). Whoever sent the large packets never learns that \
                  send smaller ones: connections open, then hang as soon as much data flows (a PMTU black hole). Let these messages \
                  pass."
             ),
@@ -276,16 +276,16 @@ fn told(candidate: &Candidate, kind: &'static Kind, name: &str) -> (String, Stri
             "The rule hands the packets to a program, and its queue is full: the program takes too long.".to_owned(),
         ),
         What::Rule { verdict: Verdict::Queue, .. } => (
-            "nobody listens on an NFQUEUE".to_owned(),
+            "no program listens on an NFQUEUE".to_owned(),
             "The rule hands the packets to a program by NFQUEUE, and no program listens on that queue. The option bypass (nft: queue flags \
              bypass, iptables: --queue-bypass) would let them pass meanwhile."
                 .to_owned(),
         ),
         What::Rule { verdict: Verdict::Reject, .. } => (
             format!("{name} rejects them"),
-            "Somebody set up a rule that refuses these packets and tells the sender so.".to_owned(),
+            "A rule was set up that refuses these packets and tells the sender so.".to_owned(),
         ),
-        What::Rule { .. } => (format!("{name} drops them"), "Somebody set up a rule that drops these packets.".to_owned()),
+        What::Rule { .. } => (format!("{name} drops them"), "A rule was set up that drops these packets.".to_owned()),
     }
 }
 
@@ -331,7 +331,7 @@ fn one_of<'a>(group: &Group, undecided: &Undecided, point: HookPoint) -> Suspect
 }
 
 /// No rule that was read fits.
-fn nobody<'a>(group: &Group, point: HookPoint) -> Suspect<'a> {
+fn unnamed<'a>(group: &Group, point: HookPoint) -> Suspect<'a> {
     let culprit = Culprit::new(Object::Hook, point.to_string());
     let kind = group.verdict.assessment.kind;
     Suspect::of(group, Some(culprit), move |group, context| {

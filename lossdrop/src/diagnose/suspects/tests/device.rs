@@ -5,15 +5,15 @@ fn down(link: Link) -> Link {
     Link { flags: 0, carrier: false, ..link }
 }
 
-fn told_of(kind: &'static Kind, links: impl IntoIterator<Item = Link>) -> String {
+fn reported_of(kind: &'static Kind, links: impl IntoIterator<Item = Link>) -> String {
     let mut context = context();
     context.after = machine([state(WEB, links)]);
-    told(group(kind, Target::None, datagrams(WEB, [60, 70])), &context)
+    reported(group(kind, Target::None, datagrams(WEB, [60, 70])), &context)
 }
 
 #[test]
 fn a_device_that_is_down_is_to_be_set_up() {
-    insta::assert_snapshot!(told_of(&kinds::QUEUE_DEVICE_DOWN, [down(link(2, "veth0", 1500))]));
+    insta::assert_snapshot!(reported_of(&kinds::QUEUE_DEVICE_DOWN, [down(link(2, "veth0", 1500))]));
 }
 
 #[test]
@@ -21,15 +21,18 @@ fn the_other_end_of_a_veth_that_is_down_is_the_culprit() {
     let mut facts = facts();
     facts.peer.flags = 0;
     let one = sample(event(EDGE, UDP, 9, 60), Some(facts));
-    let told = told(group(&kinds::DEVICE_DOWN, Target::None, [one]), &context());
-    assert!(told.contains(r#"netns 42"#) && told.contains(r#"device | eth0 |  | {"netns":"web"}"#), "{told}");
-    assert!(told.contains("fix ip -n web link set eth0 up"), "{told}");
+    let reported = reported(group(&kinds::DEVICE_DOWN, Target::None, [one]), &context());
+    assert!(
+        reported.contains(r#"netns 42"#) && reported.contains(r#"device | eth0 |  | {"netns":"web"}"#),
+        "{reported}"
+    );
+    assert!(reported.contains("fix ip -n web link set eth0 up"), "{reported}");
 }
 
 #[test]
-fn a_device_without_a_carrier_is_told_why() {
+fn a_device_without_a_carrier_is_reported_why() {
     let of = |kind: &str| Link { kind: Some(kind.to_owned()), carrier: false, ..link(2, "veth0", 1500) };
-    insta::assert_snapshot!(told_of(&kinds::QUEUE_DEVICE_DOWN, [of("bridge")]));
+    insta::assert_snapshot!(reported_of(&kinds::QUEUE_DEVICE_DOWN, [of("bridge")]));
     let port = Link { master: Some(2), ..link(3, "eth1", 1500) };
     for (links, why) in [
         (vec![of("bridge"), port], "None of the bridge's ports has a carrier."),
@@ -37,18 +40,19 @@ fn a_device_without_a_carrier_is_told_why() {
         (vec![of("veth")], "The other end of the veth is down."),
         (vec![of("macvlan")], "The cable is out"),
     ] {
-        let told = told_of(&kinds::QUEUE_DEVICE_DOWN, links);
-        assert!(told.contains(why), "{told}");
+        let reported = reported_of(&kinds::QUEUE_DEVICE_DOWN, links);
+        assert!(reported.contains(why), "{reported}");
     }
     let peer = Some(Peer { index: 3, netns: Some(WEB) });
-    let told = told_of(&kinds::QUEUE_DEVICE_DOWN, [Link { peer, ..of("veth") }, down(link(3, "far", 1500))]);
-    assert!(told.contains("fix ip -n web link set far up"), "{told}");
+    let reported =
+        reported_of(&kinds::QUEUE_DEVICE_DOWN, [Link { peer, ..of("veth") }, down(link(3, "far", 1500))]);
+    assert!(reported.contains("fix ip -n web link set far up"), "{reported}");
 }
 
 #[test]
 fn a_vlan_without_a_device_can_get_one() {
     let group = group(&kinds::DEVICE_FOREIGN_VLAN, Target::Number(7), datagrams(WEB, [60, 70]));
-    insta::assert_snapshot!(told(group, &context()));
+    insta::assert_snapshot!(reported(group, &context()));
 }
 
 fn port(state: &'static str, isolated: bool) -> [Link; 2] {
@@ -66,20 +70,23 @@ fn port(state: &'static str, isolated: bool) -> [Link; 2] {
 }
 
 #[test]
-fn a_bridge_port_that_does_not_forward_is_told_with_its_state() {
-    insta::assert_snapshot!(told_of(&kinds::DEVICE_BRIDGE_STP, port("blocking", false)));
+fn a_bridge_port_that_does_not_forward_is_reported_with_its_state() {
+    insta::assert_snapshot!(reported_of(&kinds::DEVICE_BRIDGE_STP, port("blocking", false)));
 }
 
 #[test]
 fn isolated_ports_do_not_talk_to_each_other() {
-    let told = told_of(&kinds::DEVICE_BRIDGE_REFUSED, port("forwarding", true));
-    assert!(told.contains("fix ip netns exec web bridge link set dev veth0 isolated off"), "{told}");
-    assert!(told.starts_with("2 × device/bridge-refused fault certain"), "{told}");
+    let reported = reported_of(&kinds::DEVICE_BRIDGE_REFUSED, port("forwarding", true));
+    assert!(reported.contains("fix ip netns exec web bridge link set dev veth0 isolated off"), "{reported}");
+    assert!(reported.starts_with("2 × device/bridge-refused fault certain"), "{reported}");
 }
 
 #[test]
 fn a_bridge_without_a_port_to_send_to_has_no_fix() {
-    let told = told_of(&kinds::DEVICE_BRIDGE_NO_PORT, port("forwarding", false));
-    assert!(told.contains("has no port to send the frame to") && !told.contains("fix "), "{told}");
-    assert!(told.starts_with("2 × device/bridge-no-port fault likely"), "{told}");
+    let reported = reported_of(&kinds::DEVICE_BRIDGE_NO_PORT, port("forwarding", false));
+    assert!(
+        reported.contains("has no port to send the frame to") && !reported.contains("fix "),
+        "{reported}"
+    );
+    assert!(reported.starts_with("2 × device/bridge-no-port fault likely"), "{reported}");
 }

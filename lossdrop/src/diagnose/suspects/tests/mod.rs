@@ -1,4 +1,4 @@
-//! What is told of each suspect, as snapshots: `INSTA_UPDATE=always cargo test -p lossdrop` writes them anew.
+//! What is reported each suspect, as snapshots: `INSTA_UPDATE=always cargo test -p lossdrop` writes them anew.
 
 mod device;
 mod mtu;
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The suspects of a group with their stories.
-fn told(group: Group, context: &Context) -> String {
+fn reported(group: Group, context: &Context) -> String {
     let mut out = String::new();
     for (group, suspect) in suspects(group, context) {
         let Story { title, numbers, sizes, explanation, fixes, look } = suspect.tell(&group, context);
@@ -92,7 +92,7 @@ fn no_command_is_offered_where_nothing_leads_to_the_namespace() {
 
 #[test]
 fn the_sender_of_what_makes_no_sense_is_the_culprit() {
-    insta::assert_snapshot!(told(
+    insta::assert_snapshot!(reported(
         group(&kinds::CHECKSUM_UDP, Target::None, datagrams(WEB, [60, 70])),
         &context()
     ));
@@ -101,8 +101,8 @@ fn the_sender_of_what_makes_no_sense_is_the_culprit() {
 #[test]
 fn memory_is_limited_by_the_sysctl_of_the_protocol() {
     let of = |l4: u8| {
-        let told = group(&kinds::MEMORY_PROTOCOL, Target::None, [sample(event(WEB, l4, 9, 60), None)]);
-        suspects(told, &context()).remove(0).1.culprit.expect("a culprit").name
+        let reported = group(&kinds::MEMORY_PROTOCOL, Target::None, [sample(event(WEB, l4, 9, 60), None)]);
+        suspects(reported, &context()).remove(0).1.culprit.expect("a culprit").name
     };
     assert_eq!((of(TCP).as_str(), of(UDP).as_str()), ("net.ipv4.tcp_mem", "net.ipv4.udp_mem"));
 }
@@ -110,8 +110,8 @@ fn memory_is_limited_by_the_sysctl_of_the_protocol() {
 #[test]
 fn what_nobody_knows_is_said_to_be_unknown() {
     let [one, _] = datagrams(WEB, [60, 70]);
-    let told = told(group(&kinds::UNKNOWN_UNKNOWN, Target::None, [one]), &context());
-    assert!(told.contains("The facts do not decide. The kernel says so."), "{told}");
+    let reported = reported(group(&kinds::UNKNOWN_UNKNOWN, Target::None, [one]), &context());
+    assert!(reported.contains("The facts do not decide. The kernel says so."), "{reported}");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn an_xdp_program_is_known_by_the_device_that_it_is_on() {
     let of = |xdp: Xdp| {
         let mut context = context();
         context.after = machine([state(WEB, [crate::machine::Link { xdp, ..link(2, "eth0", 1500) }])]);
-        told(group(&kinds::BPF_XDP, Target::None, datagrams(WEB, [60, 70])), &context)
+        reported(group(&kinds::BPF_XDP, Target::None, datagrams(WEB, [60, 70])), &context)
     };
     // No program has this number.
     let id = Some(u32::MAX);
@@ -130,20 +130,20 @@ fn an_xdp_program_is_known_by_the_device_that_it_is_on() {
 }
 
 #[test]
-fn a_vni_that_no_device_has_is_told_with_those_that_there_are() {
+fn a_vni_that_no_device_has_is_reported_with_those_that_there_are() {
     let mut packet = vec![0x45; 36];
     packet[32..35].copy_from_slice(&[0, 0, 77]);
     let one = Kept { packet: packet.into(), ..sample(event(WEB, UDP, 4789, 100), None) };
     let mut context = context();
     let vxlan = crate::machine::Link { vni: Some(42), ..link(3, "vxlan42", 1450) };
     context.after = machine([state(WEB, [link(2, "eth0", 1500), vxlan])]);
-    insta::assert_snapshot!(told(group(&kinds::TUNNEL_UNKNOWN_VNI, Target::None, [one]), &context));
+    insta::assert_snapshot!(reported(group(&kinds::TUNNEL_UNKNOWN_VNI, Target::None, [one]), &context));
 }
 
 #[test]
 fn an_ipsec_policy_that_cannot_be_read_is_still_the_culprit() {
-    let told = told(group(&kinds::XFRM_POLICY, Target::None, datagrams(WEB, [60, 70])), &context());
-    assert!(told.contains("culprit: policy | IPsec policy | ip xfrm policy"), "{told}");
+    let reported = reported(group(&kinds::XFRM_POLICY, Target::None, datagrams(WEB, [60, 70])), &context());
+    assert!(reported.contains("culprit: policy | IPsec policy | ip xfrm policy"), "{reported}");
 }
 
 #[test]

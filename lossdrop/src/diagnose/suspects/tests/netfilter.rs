@@ -60,19 +60,19 @@ fn ruled(drops: bool, rules: Vec<Rule>) -> Context {
 
 #[test]
 fn a_rule_whose_counter_rose_as_much_is_the_culprit_for_certain() {
-    insta::assert_snapshot!(told(at(&INPUT, 5), &ruled(false, vec![rule(1, Some(5))])));
+    insta::assert_snapshot!(reported(at(&INPUT, 5), &ruled(false, vec![rule(1, Some(5))])));
 }
 
 #[test]
 fn a_policy_is_a_chain_s() {
-    insta::assert_snapshot!(told(at(&INPUT, 5), &ruled(true, Vec::new())));
+    insta::assert_snapshot!(reported(at(&INPUT, 5), &ruled(true, Vec::new())));
 }
 
 #[test]
 fn a_rule_that_drops_by_chance_is_a_fault() {
-    let told = told(at(&INPUT, 5), &ruled(false, vec![by_chance(1, Some(5))]));
-    assert!(told.starts_with("5 × netfilter/rule fault"), "{told}");
-    assert!(told.contains("a rule drops by chance or by rate"), "{told}");
+    let reported = reported(at(&INPUT, 5), &ruled(false, vec![by_chance(1, Some(5))]));
+    assert!(reported.starts_with("5 × netfilter/rule fault"), "{reported}");
+    assert!(reported.contains("a rule drops by chance or by rate"), "{reported}");
 }
 
 #[test]
@@ -81,42 +81,45 @@ fn what_a_rule_does_decides_its_kind() {
         (Rule { verdict: Verdict::Reject, ..rule(1, Some(5)) }, "netfilter/reject policy"),
         (Rule { ct_invalid: true, ..rule(1, Some(5)) }, "netfilter/conntrack-invalid fault"),
     ] {
-        let told = told(at(&INPUT, 5), &ruled(false, vec![rule]));
-        assert!(told.starts_with(&format!("5 × {kind}")), "{told}");
+        let reported = reported(at(&INPUT, 5), &ruled(false, vec![rule]));
+        assert!(reported.starts_with(&format!("5 × {kind}")), "{reported}");
     }
 }
 
 #[test]
 fn two_rules_share_the_drops_as_their_counters_have_it() {
     let chance = |position, packets| by_chance(position, Some(packets));
-    let told = told(at(&INPUT, 5), &ruled(false, vec![chance(1, 2), chance(2, 3)]));
-    let counts: Vec<&str> = told.lines().filter(|line| line.contains(" × ")).collect();
-    assert_eq!(counts.len(), 2, "{told}");
-    assert!(counts[0].starts_with("3 ×") && counts[1].starts_with("2 ×"), "{told}");
+    let reported = reported(at(&INPUT, 5), &ruled(false, vec![chance(1, 2), chance(2, 3)]));
+    let counts: Vec<&str> = reported.lines().filter(|line| line.contains(" × ")).collect();
+    assert_eq!(counts.len(), 2, "{reported}");
+    assert!(counts[0].starts_with("3 ×") && counts[1].starts_with("2 ×"), "{reported}");
 }
 
 #[test]
-fn rules_that_nothing_tells_apart_are_told_together() {
+fn rules_that_nothing_tells_apart_are_reported_together() {
     let chance = |position| by_chance(position, None);
-    let told = told(at(&INPUT, 5), &ruled(false, vec![chance(1), chance(2)]));
-    assert!(told.contains("possible") && told.contains("handle 2 or nft inet lab input handle 3"), "{told}");
-    assert!(!told.contains("fix "), "{told}");
+    let reported = reported(at(&INPUT, 5), &ruled(false, vec![chance(1), chance(2)]));
+    assert!(
+        reported.contains("possible") && reported.contains("handle 2 or nft inet lab input handle 3"),
+        "{reported}"
+    );
+    assert!(!reported.contains("fix "), "{reported}");
 }
 
 #[test]
-fn where_no_rule_fits_or_none_could_be_read_the_hook_is_told() {
-    let fits_none = told(at(&INPUT, 5), &ruled(false, Vec::new()));
+fn where_no_rule_fits_or_none_could_be_read_the_hook_is_reported() {
+    let fits_none = reported(at(&INPUT, 5), &ruled(false, Vec::new()));
     insta::assert_snapshot!(fits_none);
-    let unread = told(at(&INPUT, 5), &context());
+    let unread = reported(at(&INPUT, 5), &context());
     assert!(unread.contains("The rules could not all be read"), "{unread}");
     assert!(unread.starts_with("5 × netfilter/drop policy likely"), "{unread}");
 }
 
 #[test]
 fn without_a_stack_the_table_of_causes_is_all_there_is_to_say() {
-    let told = told(at(&[], 5), &ruled(true, Vec::new()));
-    assert!(told.starts_with("5 × netfilter/drop"), "{told}");
-    assert!(told.contains("culprit: device | veth0"), "{told}");
+    let reported = reported(at(&[], 5), &ruled(true, Vec::new()));
+    assert!(reported.starts_with("5 × netfilter/drop"), "{reported}");
+    assert!(reported.contains("culprit: device | veth0"), "{reported}");
 }
 
 /// A table of connections that refused so many.
@@ -133,12 +136,12 @@ fn tracked(count: u64, refused: u64) -> Context {
 #[test]
 fn a_full_table_of_connections_is_blamed_only_if_the_kernel_counted_so() {
     let entry = ["nf_hook_slow", "ip_rcv"];
-    insta::assert_snapshot!(told(at(&entry, 5), &tracked(100, 5)));
+    insta::assert_snapshot!(reported(at(&entry, 5), &tracked(100, 5)));
     for (frames, count, refused) in
         [(&entry[..], 99, 5), (&entry, 100, 4), (&entry, 100, 0), (&INPUT, 100, 5)]
     {
-        let told = told(at(frames, 5), &tracked(count, refused));
-        assert!(!told.contains("conntrack-full"), "{frames:?} {count} {refused}: {told}");
+        let reported = reported(at(frames, 5), &tracked(count, refused));
+        assert!(!reported.contains("conntrack-full"), "{frames:?} {count} {refused}: {reported}");
     }
 }
 

@@ -32,26 +32,26 @@ fn machine_at(bound: &str) -> Context {
 }
 
 #[test]
-fn a_closed_port_is_told_with_what_is_bound_elsewhere() {
-    insta::assert_snapshot!(told(at(UDP, &kinds::SOCKET_CLOSED_PORT), &machine_at("127.0.0.1")));
-    let nothing = told(at(UDP, &kinds::SOCKET_CLOSED_PORT), &context());
+fn a_closed_port_is_reported_with_what_is_bound_elsewhere() {
+    insta::assert_snapshot!(reported(at(UDP, &kinds::SOCKET_CLOSED_PORT), &machine_at("127.0.0.1")));
+    let nothing = reported(at(UDP, &kinds::SOCKET_CLOSED_PORT), &context());
     assert!(!nothing.contains("at the address"), "{nothing}");
-    let tcp = told(at(TCP, &kinds::SOCKET_CLOSED_PORT), &machine_at("127.0.0.1"));
+    let tcp = reported(at(TCP, &kinds::SOCKET_CLOSED_PORT), &machine_at("127.0.0.1"));
     assert!(tcp.contains("listens on tcp port 9") && tcp.contains("gets an RST"), "{tcp}");
     assert!(tcp.contains("see ip netns exec web ss -lntp 'sport = :9'"), "{tcp}");
 }
 
 #[test]
 fn a_full_receive_buffer_is_its_reader_s() {
-    insta::assert_snapshot!(told(at(UDP, &kinds::SOCKET_RCVBUF), &machine_at("10.0.0.2")));
-    let unknown = told(at(UDP, &kinds::SOCKET_RCVBUF), &context());
+    insta::assert_snapshot!(reported(at(UDP, &kinds::SOCKET_RCVBUF), &machine_at("10.0.0.2")));
+    let unknown = reported(at(UDP, &kinds::SOCKET_RCVBUF), &context());
     assert!(unknown.contains("The process that reads it does not read fast enough"), "{unknown}");
 }
 
 #[test]
 fn a_socket_that_is_bound_to_any_address_is_found_too() {
-    let told = told(at(UDP, &kinds::SOCKET_RCVBUF), &machine_at("0.0.0.0"));
-    assert!(told.contains("syslogd[812]"), "{told}");
+    let reported = reported(at(UDP, &kinds::SOCKET_RCVBUF), &machine_at("0.0.0.0"));
+    assert!(reported.contains("syslogd[812]"), "{reported}");
 }
 
 #[test]
@@ -59,26 +59,26 @@ fn the_packet_s_own_socket_comes_before_any_other() {
     let own = Owner { pid: 1, comm: "own".to_owned(), cgroup: String::new() };
     let one = Kept { owner: Some(own), ..sample(event(WEB, UDP, 9, 60), Some(facts())) };
     let target = Target::Port(UDP, address("10.0.0.2"), 9);
-    let told = told(group(&kinds::SOCKET_RCVBUF, target, [one]), &machine_at("10.0.0.2"));
-    assert!(told.contains("own[1]") && !told.contains("syslogd"), "{told}");
+    let reported = reported(group(&kinds::SOCKET_RCVBUF, target, [one]), &machine_at("10.0.0.2"));
+    assert!(reported.contains("own[1]") && !reported.contains("syslogd"), "{reported}");
 }
 
 #[test]
-fn a_full_backlog_is_told_with_its_bytes() {
-    insta::assert_snapshot!(told(at(TCP, &kinds::SOCKET_BACKLOG), &machine_at("10.0.0.2")));
+fn a_full_backlog_is_reported_with_its_bytes() {
+    insta::assert_snapshot!(reported(at(TCP, &kinds::SOCKET_BACKLOG), &machine_at("10.0.0.2")));
 }
 
 #[test]
-fn a_filter_on_a_socket_is_told() {
-    insta::assert_snapshot!(told(at(UDP, &kinds::SOCKET_FILTER), &context()));
+fn a_filter_on_a_socket_is_reported() {
+    insta::assert_snapshot!(reported(at(UDP, &kinds::SOCKET_FILTER), &context()));
 }
 
 #[test]
 fn a_protocol_that_nobody_handles_has_its_number() {
     let target = Target::Port(47, address("10.0.0.2"), 0);
     let one = sample(event(WEB, 47, 0, 60), None);
-    let told = told(group(&kinds::SOCKET_PROTOCOL, target, [one]), &context());
-    assert!(told.contains("culprit: protocol | IP protocol 47"), "{told}");
+    let reported = reported(group(&kinds::SOCKET_PROTOCOL, target, [one]), &context());
+    assert!(reported.contains("culprit: protocol | IP protocol 47"), "{reported}");
 }
 
 #[test]

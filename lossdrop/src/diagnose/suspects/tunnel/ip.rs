@@ -78,7 +78,7 @@ pub(super) fn received(group: &Group, context: &Context) -> Option<Suspect<'stat
         .iter()
         .filter(|link| link.kind.as_deref().is_some_and(|own| own.starts_with(kind)))
         .filter_map(|link| Some((link, link.tunnel.filter(|tunnel| outer.is_between_ends_of(tunnel))?)))
-        // The kernel has one of each kind by itself, for all that nobody else takes; it is down.
+        // The kernel has one of each kind by itself, for all that no other takes; it is down.
         .filter(|(_, tunnel)| tunnel.remote.is_some() || tunnel.local.is_some())
         .collect();
     let fits = |tunnel: &Tunnel| kind != "gre" || tunnel.key == key;
@@ -171,7 +171,7 @@ pub(super) fn too_big(group: &Group, context: &Context) -> Option<Suspect<'stati
         };
         let text = format!(
             "The tunnel {device} has MTU {mtu} and adds {overhead} bytes, and the way to its other end has room for {below_mtu} ({below}): packets \
-             over {largest} bytes that must not be fragmented (DF) do not fit. Those that died had {lengths}. The sender is told by ICMP; with \
+             over {largest} bytes that must not be fragmented (DF) do not fit. Those that died had {lengths}. The sender gets an ICMP error; with \
              the right MTU it would know from the beginning."
         );
         Story::new(format!("packets over {largest} bytes do not fit into the tunnel {device}"), text)

@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..12)
 }
 
-fn told(key: u64, port: u16) -> Event {
+fn reported(key: u64, port: u16) -> Event {
     datagram(if key < 3 { WEB } else { EDGE }, key, port)
 }
 
@@ -84,7 +84,7 @@ fn check(model: &Model, counters: &Counters) -> Result<(), TestCaseError> {
                 continue;
             }
             let of_causes: u64 = detail.causes.iter().map(|cause| cause.total).sum();
-            // No more are told than these.
+            // No more are reported than these.
             prop_assert!(of_causes == row.total || (detail.causes.len() == 8 && of_causes < row.total));
             let causes = |detail: &crate::live::detail::RowDetail| {
                 detail.causes.iter().map(|cause| (cause.cause.clone(), cause.total)).collect::<Vec<_>>()
@@ -100,10 +100,10 @@ fn run(mut model: Model, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut counters = Counters::default();
     for step in steps {
         for (key, cause, port) in step.details {
-            model.add(&judged(CAUSES[cause], told(key, port)), at_port(port));
+            model.add(&judged(CAUSES[cause], reported(key, port)), at_port(port));
         }
         for (key, new) in step.new {
-            counters.rows.entry(told(key, 1).key).or_default().count += new;
+            counters.rows.entry(reported(key, 1).key).or_default().count += new;
             counters.seen += new;
         }
         counters.other.count += step.other;
@@ -114,7 +114,7 @@ fn run(mut model: Model, steps: Vec<Step>) -> Result<(), TestCaseError> {
         check(&model, &counters)?;
         model.note_survey();
         let found = step.named.into_iter().map(|(key, cause, port, culprit, weight)| {
-            let group = GroupKey::new(CAUSES[cause], &told(key, port).key, at_port(port));
+            let group = GroupKey::new(CAUSES[cause], &reported(key, port).key, at_port(port));
             named(
                 CAUSES[cause],
                 WEB,

@@ -1,4 +1,4 @@
-//! What is told of one row.
+//! What is reported one row.
 
 use super::*;
 use crate::{
@@ -57,12 +57,12 @@ fn a_drop_that_is_shown_is_one_of_the_row_s_own() {
     let mut model = model();
     let events: Vec<Event> = (1..=3).map(|port| datagram(WEB, u64::from(port), port)).collect();
     for event in &events {
-        hear(&mut model, *event);
+        report(&mut model, *event);
     }
     // A storm of another kind pushes them out of the last ones.
     let storm = datagram(EDGE, 9, 99);
     for _ in 0..RECENT {
-        hear(&mut model, storm);
+        report(&mut model, storm);
     }
     let counted = events.iter().chain([&storm]).map(|event| (event.key, 1));
     refresh(&mut model, &counted.collect::<Vec<_>>());
@@ -79,7 +79,7 @@ fn a_drop_that_is_shown_is_one_of_the_row_s_own() {
 fn a_culprit_s_own_sample_and_finding_are_shown_with_their_age() {
     let mut model = model();
     let event = datagram(WEB, 0, 9);
-    hear(&mut model, event);
+    report(&mut model, event);
     refresh(&mut model, &[(event.key, 2)]);
     let before = detail(&model, GroupBy::Cause, "udp 10.0.0.2:9");
     assert!(before.causes[0].finding.is_none() && before.sample.is_some());
@@ -105,7 +105,7 @@ fn a_culprit_s_own_sample_and_finding_are_shown_with_their_age() {
 fn a_provisional_row_of_two_culprits_has_each_drop_once() {
     let mut model = model();
     let event = datagram(WEB, 0, 9);
-    hear(&mut model, event);
+    report(&mut model, event);
     refresh(&mut model, &[(event.key, 4)]);
     let part = |name: &str| named(RULE, WEB, Culprit::new(Object::Rule, name), [(port_group(&event), 1)]);
     model.learn(vec![part("a"), part("b")], SECOND);
@@ -141,13 +141,13 @@ fn drops_recorded_from_a_kernel_have_their_causes_and_names() {
     for group in [GroupBy::Cause, GroupBy::Reason, GroupBy::Location, GroupBy::Port, GroupBy::Flow] {
         let table = model.table(&Lens { benign: true, ..lens(group) });
         assert_eq!(table.shown, 5);
-        let told = |row: &Row| {
+        let reported = |row: &Row| {
             let Row { name, severity, cause, culprit, location, total, exact, .. } = row;
             format!("{total} {severity} {name} | {cause} | {culprit} | {location} | exact {exact}")
         };
-        let mut told: Vec<String> = table.rows.iter().map(told).collect();
-        told.sort();
-        lines.push(format!("by {}\n  {}", group.word(), told.join("\n  ")));
+        let mut reported: Vec<String> = table.rows.iter().map(reported).collect();
+        reported.sort();
+        lines.push(format!("by {}\n  {}", group.word(), reported.join("\n  ")));
     }
     insta::assert_snapshot!(lines.join("\n"));
 }

@@ -32,13 +32,13 @@ fn refresh(model: &mut Model, rows: &[(DropKey, u64)]) {
     model.refresh(&counters(rows.iter().copied()), SECOND, &mut testing::describer());
 }
 
-/// At a port that nobody listens to.
+/// At a closed port.
 fn at_port(port: u16) -> Target {
     let address = "10.0.0.2".parse().expect("an address");
     Target::Port(testing::diagnosis::UDP, address, port)
 }
 
-fn hear(model: &mut Model, event: Event) {
+fn report(model: &mut Model, event: Event) {
     let target = at_port(event.dport);
     model.add(&judged(PORT, event), target);
 }
@@ -74,11 +74,11 @@ fn only_row(model: &Model, group: GroupBy) -> Row {
 }
 
 #[test]
-fn what_was_new_is_shared_out_by_what_was_told_in_detail() {
+fn what_was_new_is_shared_out_by_what_was_reported_in_detail() {
     let mut model = model();
     let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
     for event in [a, a, a, b] {
-        hear(&mut model, event);
+        report(&mut model, event);
     }
     refresh(&mut model, &[(a.key, 400)]);
     assert_eq!(rows(&model, GroupBy::Port), [("udp 1".to_owned(), 300), ("udp 2".to_owned(), 100)]);
@@ -91,9 +91,9 @@ fn what_was_new_is_shared_out_by_what_was_told_in_detail() {
 fn a_refresh_without_details_goes_by_the_last_that_came() {
     let mut model = model();
     let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
-    hear(&mut model, a);
+    report(&mut model, a);
     refresh(&mut model, &[(a.key, 10)]);
-    hear(&mut model, b);
+    report(&mut model, b);
     refresh(&mut model, &[(a.key, 20)]);
     refresh(&mut model, &[(a.key, 50)]);
     assert_eq!(rows(&model, GroupBy::Port), [("udp 1".to_owned(), 10), ("udp 2".to_owned(), 40)]);
@@ -104,7 +104,7 @@ fn details_that_come_before_their_counts_wait_for_them_and_everything_stays_exac
     let mut model = model();
     let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
     for event in [a, a, a, b] {
-        hear(&mut model, event);
+        report(&mut model, event);
     }
     refresh(&mut model, &[(a.key, 2)]);
     refresh(&mut model, &[(a.key, 4)]);
@@ -117,15 +117,15 @@ fn details_that_come_before_their_counts_wait_for_them_and_everything_stays_exac
 fn details_that_are_late_are_not_taken_for_those_of_later_drops() {
     let mut model = model();
     let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
-    hear(&mut model, a);
+    report(&mut model, a);
     refresh(&mut model, &[(a.key, 5)]);
     // Four of these belong to the five that are counted already.
     for event in [a, a, a, a, b] {
-        hear(&mut model, event);
+        report(&mut model, event);
     }
     refresh(&mut model, &[(a.key, 6)]);
     assert!(model.details[&a.key].fresh.is_empty());
-    hear(&mut model, b);
+    report(&mut model, b);
     refresh(&mut model, &[(a.key, 7)]);
     assert_eq!(rows(&model, GroupBy::Port), [("udp 1".to_owned(), 6), ("udp 2".to_owned(), 1)]);
 }
@@ -134,10 +134,10 @@ fn details_that_are_late_are_not_taken_for_those_of_later_drops() {
 fn a_second_cause_makes_a_guess_of_what_was_taken_for_the_first_one_s() {
     let mut model = model();
     let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
-    hear(&mut model, a);
+    report(&mut model, a);
     refresh(&mut model, &[(a.key, 100)]);
     assert!(only_row(&model, GroupBy::Cause).exact, "all are of one cause as far as is known");
-    hear(&mut model, b);
+    report(&mut model, b);
     refresh(&mut model, &[(a.key, 101)]);
     let table = model.table(&lens(GroupBy::Cause));
     let exact = |total: u64| table.rows.iter().find(|row| row.total == total).map(|row| row.exact);
@@ -166,8 +166,8 @@ fn earlier_drops_that_are_split_by_the_first_details_are_a_guess() {
     let mut model = model();
     let [a, b] = [datagram(WEB, 0, 1), datagram(WEB, 0, 2)];
     refresh(&mut model, &[(a.key, 10)]);
-    hear(&mut model, a);
-    hear(&mut model, b);
+    report(&mut model, a);
+    report(&mut model, b);
     refresh(&mut model, &[(a.key, 12)]);
     let table = model.table(&lens(GroupBy::Cause));
     assert_eq!(table.rows.len(), 2);
@@ -178,7 +178,7 @@ fn earlier_drops_that_are_split_by_the_first_details_are_a_guess() {
 fn what_a_culprit_is_named_for_moves_to_its_row_and_the_selection_finds_it() {
     let mut model = model();
     let event = datagram(WEB, 0, 9);
-    hear(&mut model, event);
+    report(&mut model, event);
     refresh(&mut model, &[(event.key, 5)]);
     let provisional = only_row(&model, GroupBy::Cause);
     assert_eq!(model.follow(provisional.key), None);
@@ -199,7 +199,7 @@ fn a_group_of_two_culprits_is_split_by_their_weights_and_is_no_longer_exact() {
     let mut model = model();
     let event = datagram(WEB, 0, 9);
     for _ in 0..8 {
-        hear(&mut model, event);
+        report(&mut model, event);
     }
     for count in 1..=8 {
         refresh(&mut model, &[(event.key, count)]);
@@ -226,7 +226,7 @@ fn many_culprits_of_one_kind_has_one_row_for_the_rest() {
     let mut model = model();
     let events: Vec<Event> = (1..=40).map(|port| datagram(WEB, u64::from(port), port)).collect();
     for event in &events {
-        hear(&mut model, *event);
+        report(&mut model, *event);
     }
     let counted: Vec<(DropKey, u64)> = events.iter().map(|event| (event.key, 2)).collect();
     refresh(&mut model, &counted);
@@ -240,10 +240,10 @@ fn many_culprits_of_one_kind_has_one_row_for_the_rest() {
 }
 
 #[test]
-fn rules_that_are_told_together_are_no_missing_rule() {
+fn rules_that_are_reported_together_are_no_missing_rule() {
     let mut model = model();
     let event = datagram(WEB, 0, 9);
-    hear(&mut model, event);
+    report(&mut model, event);
     refresh(&mut model, &[(event.key, 26)]);
     let rule = |number| {
         named(RULE, WEB, Culprit::new(Object::Rule, format!("rule {number}")), [(port_group(&event), 1)])
@@ -258,8 +258,8 @@ fn rules_that_are_told_together_are_no_missing_rule() {
 fn a_rule_has_one_row_for_all_of_its_kinds() {
     let mut model = model();
     let [a, b] = [datagram(WEB, 1, 1), datagram(WEB, 2, 2)];
-    hear(&mut model, a);
-    hear(&mut model, b);
+    report(&mut model, a);
+    report(&mut model, b);
     refresh(&mut model, &[(a.key, 1), (b.key, 2)]);
     let of = |kind, event: &Event| {
         named(kind, WEB, Culprit::new(Object::Rule, "rule 1"), [(port_group(event), 1)])
@@ -274,19 +274,19 @@ fn only_drops_that_a_search_was_for_stop_asking_for_one() {
     let mut model = model();
     let [a, b] = [datagram(WEB, 1, 1), datagram(WEB, 2, 2)];
     assert!(!model.has_unnamed());
-    hear(&mut model, a);
+    report(&mut model, a);
     assert!(!model.has_unnamed(), "nothing is counted");
     refresh(&mut model, &[(a.key, 1)]);
     assert!(model.has_unnamed());
     model.note_survey();
     // The first drop of another kind comes while the search is under way.
-    hear(&mut model, b);
+    report(&mut model, b);
     refresh(&mut model, &[(a.key, 1), (b.key, 1)]);
     model.learn(vec![named_port(&a, 1)], SECOND);
-    assert!(model.has_unnamed(), "nobody has looked for the second");
+    assert!(model.has_unnamed(), "the second was not looked for");
     model.note_survey();
     model.learn(Vec::new(), SECOND);
-    assert!(!model.has_unnamed(), "a search that finds nobody is one, too");
+    assert!(!model.has_unnamed(), "a search that finds none is one, too");
     refresh(&mut model, &[(a.key, 9), (b.key, 9)]);
     assert!(!model.has_unnamed(), "more of the same needs no other search");
 }
@@ -360,7 +360,7 @@ fn details_of_keys_without_room_are_not_kept_for_ever() {
     let mut counted = counters([(testing::fault().key, 2)]);
     counted.other.count = 100;
     for location in 0..100 {
-        hear(&mut model, datagram(WEB, location, 9));
+        report(&mut model, datagram(WEB, location, 9));
     }
     model.refresh(&counted, SECOND, &mut testing::describer());
     assert!(model.details.is_empty(), "{}", model.details.len());

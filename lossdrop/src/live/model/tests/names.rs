@@ -73,15 +73,15 @@ fn the_port_of_a_flow_is_the_lower_one_whichever_way_the_packet_goes() {
     let mut model = model();
     let there = datagram(WEB, 0, 53);
     let back = Event { sport: 53, dport: 40_000, ..there };
-    hear(&mut model, there);
-    hear(&mut model, back);
+    report(&mut model, there);
+    report(&mut model, back);
     refresh(&mut model, &[(there.key, 2)]);
     assert_eq!(rows(&model, GroupBy::Port), [("udp 53".to_owned(), 2)]);
     assert_eq!(names(&model, GroupBy::Flow).len(), 2);
 }
 
 #[test]
-fn flows_and_processes_beyond_those_that_are_kept_are_told_together() {
+fn flows_and_processes_beyond_those_that_are_kept_are_reported_together() {
     let mut model = small(100, 2);
     let event = |port| datagram(WEB, 0, port);
     for port in 1..=5_u16 {
@@ -95,7 +95,7 @@ fn flows_and_processes_beyond_those_that_are_kept_are_told_together() {
 }
 
 #[test]
-fn units_beyond_those_that_are_kept_are_told_by_their_cause_alone() {
+fn units_beyond_those_that_are_kept_are_reported_by_their_cause_alone() {
     let mut model = small(3, 100);
     for port in 1..=20 {
         let event = datagram(WEB, 0, port);

@@ -5,11 +5,11 @@ const ASCII: Look = Look { theme: Theme::Mono, utf8: false };
 
 #[test]
 fn rates_take_six_cells_at_the_most() {
-    let told =
+    let reported =
         [0.0, 0.04, 0.4, 9.94, 9.96, 12.3, 1204.4, 99_999.0, 120_400.0, 1_234_567.0, 45e6, 3.4e9, 2e12];
     let expected =
         ["0", "0", "0.4", "9.9", "10", "12", "1,204", "99,999", "120k", "1.2M", "45M", "3.4G", "2.0T"];
-    assert_eq!(told.map(rate), expected);
+    assert_eq!(reported.map(rate), expected);
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn a_share_that_is_something_is_not_nothing() {
 }
 
 #[test]
-fn spans_are_told_in_the_unit_that_suits() {
+fn spans_are_reported_in_the_unit_that_suits() {
     assert_eq!([8.0, 2.5, 119.0, 150.0, 7200.0].map(span), ["8 s", "2.5 s", "119 s", "2.5 min", "2 h"]);
 }
 

@@ -2,14 +2,14 @@ use super::*;
 use crate::top::view::tests::fixture::REQUEST;
 
 /// Each header in a line.
-fn told(bytes: &[u8]) -> Vec<String> {
+fn reported(bytes: &[u8]) -> Vec<String> {
     decode(bytes).into_iter().map(|(name, fields)| format!("{name} {}", fields.join(" "))).collect()
 }
 
 #[test]
-fn a_segment_of_tcp_is_told_by_its_headers() {
+fn a_segment_of_tcp_is_reported_by_its_headers() {
     assert_eq!(
-        told(&REQUEST),
+        reported(&REQUEST),
         [
             "IPv4 10.0.0.1 → 10.0.0.2 version 4 header 20 tos 0x00 length 131 id 0x1c46 flags DF offset 0 ttl 64 \
              protocol 6 (tcp) checksum 0x0a2d",
@@ -22,18 +22,18 @@ fn a_segment_of_tcp_is_told_by_its_headers() {
 fn a_fragment_has_no_transport_header() {
     let mut bytes = REQUEST;
     bytes[6..8].copy_from_slice(&[0x20, 0x02]);
-    let told = told(&bytes);
-    assert_eq!(told.len(), 1);
-    assert!(told[0].contains("flags MF offset 16"), "{told:?}");
+    let reported = reported(&bytes);
+    assert_eq!(reported.len(), 1);
+    assert!(reported[0].contains("flags MF offset 16"), "{reported:?}");
 }
 
 #[test]
-fn what_was_cut_off_is_not_told() {
-    assert_eq!(told(&REQUEST[..39]).len(), 1);
-    assert_eq!(told(&REQUEST[..40]).len(), 2);
-    assert!(told(&REQUEST[..19]).is_empty());
-    assert!(told(&[]).is_empty());
-    assert!(told(&[0x00; 40]).is_empty());
+fn what_was_cut_off_is_not_reported() {
+    assert_eq!(reported(&REQUEST[..39]).len(), 1);
+    assert_eq!(reported(&REQUEST[..40]).len(), 2);
+    assert!(reported(&REQUEST[..19]).is_empty());
+    assert!(reported(&[]).is_empty());
+    assert!(reported(&[0x00; 40]).is_empty());
 }
 
 /// From 2001:db8::1 to ff02::1, with that after the header.
@@ -50,7 +50,7 @@ fn the_transport_header_is_found_behind_extensions_of_ipv6() {
     let udp = [0x14, 0xe9, 0x00, 0x35, 0x00, 0x08, 0xab, 0xcd];
     let hop = [[44, 0, 5, 2, 0, 0, 1, 0].as_slice(), &[17, 0, 0, 1, 0xde, 0xad, 0xbe, 0xef], &udp].concat();
     assert_eq!(
-        told(&ipv6(0, &hop)),
+        reported(&ipv6(0, &hop)),
         [
             "IPv6 2001:db8::1 → ff02::1 version 6 class 0xab label 0x12345 payload 16 next 0 hop limit 255",
             "Frag offset 0 id 0xdeadbeef",
@@ -58,9 +58,9 @@ fn the_transport_header_is_found_behind_extensions_of_ipv6() {
         ]
     );
     let echo = [128, 0, 0x12, 0x34, 0, 7, 0, 9];
-    assert_eq!(told(&ipv6(58, &echo))[1], "ICMPv6 type 128 code 0 checksum 0x1234 id 7 seq 9");
+    assert_eq!(reported(&ipv6(58, &echo))[1], "ICMPv6 type 128 code 0 checksum 0x1234 id 7 seq 9");
     let solicitation = [135, 0, 0x12, 0x34, 0, 0, 0, 0];
-    assert_eq!(told(&ipv6(58, &solicitation))[1], "ICMPv6 type 135 code 0 checksum 0x1234");
+    assert_eq!(reported(&ipv6(58, &solicitation))[1], "ICMPv6 type 135 code 0 checksum 0x1234");
 }
 
 #[test]

@@ -277,7 +277,7 @@ fn rule_finding() -> Finding {
         },
         title: "a rule drops by chance or by rate".to_owned(),
         explanation:
-            "Somebody set up a rule that drops at random. Its counter rose by 6, and 6 packets were dropped."
+            "A rule was set up that drops at random. Its counter rose by 6, and 6 packets were dropped."
                 .to_owned(),
         fixes: vec![Fix::new(
             "ip netns exec web iptables -w -t filter -D INPUT -p tcp -m tcp --dport 80 -m statistic --mode random \
@@ -342,7 +342,7 @@ pub(crate) fn rule_detail() -> RowDetail {
     detail_of(rule_row(), vec![cause])
 }
 
-/// Two causes, and the culprit of none is known yet; no packet was told in detail.
+/// Two causes, and the culprit of none is known yet; no packet was reported in detail.
 pub(crate) fn unexplained_detail() -> RowDetail {
     let row = devices().table.rows.swap_remove(0);
     let causes = vec![cause(&mtu_row(), None), cause(&buffer_row(), None)];

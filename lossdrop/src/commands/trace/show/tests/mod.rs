@@ -192,7 +192,7 @@ fn the_summary_groups_keys_by_reason_and_place() {
     let nowhere = Event { key: DropKey { location: 0x10, ..fault().key }, ..fault() };
     let events = [fault(), elsewhere(fault()), fault(), noise(), elsewhere(noise()), nowhere];
     let groups = groups(&counted(&events), &mut testing::describer());
-    let told: Vec<_> =
+    let reported: Vec<_> =
         groups.iter().map(|group| (group.symbol.as_str(), group.count, group.benign())).collect();
-    assert_eq!(told, [("nf_hook_slow", 3, false), ("tcp_v4_rcv", 2, true), ("0x10", 1, false)]);
+    assert_eq!(reported, [("nf_hook_slow", 3, false), ("tcp_v4_rcv", 2, true), ("0x10", 1, false)]);
 }

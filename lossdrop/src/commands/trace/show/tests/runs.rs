@@ -149,19 +149,19 @@ fn recorded_run(format: impl Format + 'static) -> String {
 }
 
 #[test]
-fn a_recorded_run_is_told_as_text() {
+fn a_recorded_run_is_reported_as_text() {
     let text = recorded_run(Text::new(false, 0, true, TimeZone::UTC));
     let starts_with_digit = |line: &str| line.starts_with(|c: char| c.is_ascii_digit());
     // Without the times, which are those of this run.
     let lines = text
         .lines()
         .map(|line| if starts_with_digit(line) && line.contains(':') { &line[14..] } else { line });
-    let told = lines.filter(|line| !line.contains(" drops in ")).collect::<Vec<_>>().join("\n");
-    insta::assert_snapshot!(told);
+    let reported = lines.filter(|line| !line.contains(" drops in ")).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(reported);
 }
 
 #[test]
-fn a_recorded_run_is_told_as_json() {
+fn a_recorded_run_is_reported_as_json() {
     let text = recorded_run(Json::new(128, true));
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

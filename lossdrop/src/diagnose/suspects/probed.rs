@@ -1,4 +1,4 @@
-//! What the optional probes told of a packet that netfilter dropped: where it is known, nothing else is a candidate.
+//! What the optional probes reported of a packet that netfilter dropped: where it is known, nothing else is a candidate.
 
 use lossdrop_common::facts::NetfilterFacts;
 
@@ -12,66 +12,66 @@ use crate::{
 const NAME: usize = 31;
 
 /// The probes saw what became of the packet, and not only that it was there.
-pub(super) fn is_told(sample: &Kept) -> bool {
-    sample.netfilter().is_some_and(|told| told.flags != 0)
+pub(super) fn is_seen(sample: &Kept) -> bool {
+    sample.netfilter().is_some_and(|reported| reported.flags != 0)
 }
 
 /// Conntrack refused it.
 pub(super) fn is_by_conntrack(sample: &Kept) -> bool {
-    sample.netfilter().is_some_and(|told| has(told, NetfilterFacts::CONNTRACK))
+    sample.netfilter().is_some_and(|reported| has(reported, NetfilterFacts::CONNTRACK))
 }
 
 /// Those of the candidates that are not contradicted; all of them where that would be none: rules may come and go.
 pub(super) fn narrowed(candidates: Vec<Candidate>, sample: &Kept) -> Vec<Candidate> {
     match sample.netfilter() {
-        Some(told) => narrow(candidates, told),
+        Some(reported) => narrow(candidates, reported),
         None => candidates,
     }
 }
 
-fn narrow(candidates: Vec<Candidate>, told: &NetfilterFacts) -> Vec<Candidate> {
+fn narrow(candidates: Vec<Candidate>, reported: &NetfilterFacts) -> Vec<Candidate> {
     let mut narrow: Vec<Candidate> =
-        candidates.iter().filter(|candidate| fits(candidate, told)).cloned().collect();
+        candidates.iter().filter(|candidate| fits(candidate, reported)).cloned().collect();
     match narrow.as_mut_slice() {
         [] => return candidates,
-        [only] => only.sure |= is_rule_known(told),
+        [only] => only.sure |= is_rule_known(reported),
         _ => {}
     }
     narrow
 }
 
-fn fits(candidate: &Candidate, told: &NetfilterFacts) -> bool {
+fn fits(candidate: &Candidate, reported: &NetfilterFacts) -> bool {
     let is_legacy = candidate.api == Api::IptablesLegacy;
-    if has(told, NetfilterFacts::XT) {
-        return is_legacy && is_named(told.table, &candidate.table);
+    if has(reported, NetfilterFacts::XT) {
+        return is_legacy && is_named(reported.table, &candidate.table);
     }
-    if !has(told, NetfilterFacts::NFT) {
+    if !has(reported, NetfilterFacts::NFT) {
         return true;
     }
     let own_table = !is_legacy
-        && is_named(told.table, &candidate.table)
-        && number(candidate.family) == u32::from(told.family);
+        && is_named(reported.table, &candidate.table)
+        && number(candidate.family) == u32::from(reported.family);
     own_table
         && match candidate.what {
-            What::Rule { handle: Some(handle), .. } if is_rule_known(told) => {
-                handle == told.rule_handle && is_named(told.chain, &candidate.chain)
+            What::Rule { handle: Some(handle), .. } if is_rule_known(reported) => {
+                handle == reported.rule_handle && is_named(reported.chain, &candidate.chain)
             }
             What::Rule { .. } => true,
-            // Its chain is the base chain, which is told where no rule is.
+            // Its chain is the base chain, which is reported where no rule is.
             What::Policy => {
-                !has(told, NetfilterFacts::RULE)
-                    && has(told, NetfilterFacts::POLICY_DROP)
-                    && is_named(told.chain, &candidate.chain)
+                !has(reported, NetfilterFacts::RULE)
+                    && has(reported, NetfilterFacts::POLICY_DROP)
+                    && is_named(reported.chain, &candidate.chain)
             }
         }
 }
 
-fn is_rule_known(told: &NetfilterFacts) -> bool {
-    has(told, NetfilterFacts::RULE) && told.rule_handle != 0
+fn is_rule_known(reported: &NetfilterFacts) -> bool {
+    has(reported, NetfilterFacts::RULE) && reported.rule_handle != 0
 }
 
-fn has(told: &NetfilterFacts, flag: u16) -> bool {
-    told.flags & flag != 0
+fn has(reported: &NetfilterFacts, flag: u16) -> bool {
+    reported.flags & flag != 0
 }
 
 fn is_named(words: [u64; 4], name: &str) -> bool {
@@ -107,7 +107,7 @@ mod tests {
         words
     }
 
-    fn told(flags: u16, rule_handle: u64) -> NetfilterFacts {
+    fn reported(flags: u16, rule_handle: u64) -> NetfilterFacts {
         let (table, chain) = (words("filter"), words("INPUT"));
         NetfilterFacts { table, chain, rule_handle, flags, family: 2, ..NetfilterFacts::default() }
     }
@@ -150,38 +150,38 @@ mod tests {
         ]
     }
 
-    fn left(told: &NetfilterFacts) -> Vec<usize> {
+    fn left(reported: &NetfilterFacts) -> Vec<usize> {
         let all = candidates();
-        let left = narrow(all.clone(), told);
+        let left = narrow(all.clone(), reported);
         left.iter().filter_map(|left| all.iter().position(|one| one.is(left))).collect()
     }
 
     #[test]
     fn a_handle_leaves_the_one_rule_of_that_family_and_makes_it_sure() {
-        let told = told(NetfilterFacts::NFT | NetfilterFacts::RULE, 4);
-        assert_eq!(left(&told), [2]);
-        assert!(narrow(candidates(), &told)[0].sure);
+        let reported = reported(NetfilterFacts::NFT | NetfilterFacts::RULE, 4);
+        assert_eq!(left(&reported), [2]);
+        assert!(narrow(candidates(), &reported)[0].sure);
     }
 
     #[test]
     fn a_rule_without_a_handle_rules_the_policy_and_other_tables_out() {
-        assert_eq!(left(&told(NetfilterFacts::NFT | NetfilterFacts::RULE, 0)), [2, 3]);
+        assert_eq!(left(&reported(NetfilterFacts::NFT | NetfilterFacts::RULE, 0)), [2, 3]);
     }
 
     #[test]
     fn a_policy_counts_only_where_it_drops() {
-        assert_eq!(left(&told(NetfilterFacts::NFT, 0)), [2, 3]);
-        assert_eq!(left(&told(NetfilterFacts::NFT | NetfilterFacts::POLICY_DROP, 0)), [2, 3, 4]);
+        assert_eq!(left(&reported(NetfilterFacts::NFT, 0)), [2, 3]);
+        assert_eq!(left(&reported(NetfilterFacts::NFT | NetfilterFacts::POLICY_DROP, 0)), [2, 3, 4]);
     }
 
     #[test]
     fn a_legacy_table_leaves_nothing_of_nft() {
-        assert_eq!(left(&told(NetfilterFacts::XT, 0)), [0]);
+        assert_eq!(left(&reported(NetfilterFacts::XT, 0)), [0]);
     }
 
     #[test]
     fn what_contradicts_all_candidates_is_not_taken_for_better() {
-        assert_eq!(left(&told(NetfilterFacts::NFT | NetfilterFacts::RULE, 77)).len(), 5);
+        assert_eq!(left(&reported(NetfilterFacts::NFT | NetfilterFacts::RULE, 77)).len(), 5);
     }
 
     #[test]
