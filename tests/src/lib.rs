@@ -27,7 +27,7 @@ pub use lossdrop::Lossdrop;
 pub use need::{Need, OWN_MACHINE};
 pub use netns::Netns;
 pub use output::Output;
-pub use scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
+pub use scenario::{Endpoint, Expected, Lab, Noise, Scenario, Setup, Shot};
 pub use scenarios::{
     CloseNoise, Container, Flood, Lost, Neighbour, NftDrop, OutputRule, Pair, Plain, Qdisc, RcvBuf, Share,
     Special, Stage, TcpClosedPort, Traffic, UdpClosedPort, Volley,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::finding::Finding;
 use crate::need::Need;
 use crate::netns::Netns;
-use crate::scenarios;
+use crate::scenarios::{self, Plain};
 
 /// A way to make real drops.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ pub struct Scenario {
     pub needs: &'static [Need],
     /// All that a diagnosis must find above benign; nothing where nothing is wrong.
     pub findings: &'static [Finding],
-    pub setup: fn() -> Result<Box<dyn Lab>>,
+    pub lab: Setup,
 }
 
 impl Scenario {
@@ -39,6 +39,17 @@ impl Scenario {
         Self::all().find(|scenario| scenario.name == name)
     }
 
+    /// Sets up its lab.
+    ///
+    /// # Errors
+    /// When the lab cannot be set up.
+    pub fn set_up(&self) -> Result<Box<dyn Lab>> {
+        match self.lab {
+            Setup::Plain(plain) => plain.lab(),
+            Setup::Code(make) => make(),
+        }
+    }
+
     /// Why it cannot run here: every need that is not met. Empty if it can.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
@@ -50,6 +61,15 @@ impl fmt::Debug for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scenario").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// How the lab of a scenario is set up.
+#[derive(Clone, Copy, Debug)]
+pub enum Setup {
+    /// Data says it all.
+    Plain(Plain),
+    /// Data is not enough: a process to hold, a program to load, a counter to watch.
+    Code(fn() -> Result<Box<dyn Lab>>),
 }
 
 /// Namespaces set up for a scenario; dropping it takes them down.

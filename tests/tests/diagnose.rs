@@ -29,7 +29,7 @@ fn every_scenario_is_diagnosed_exactly_and_its_fix_ends_the_drops() {
 }
 
 fn is_diagnosed(scenario: &Scenario) -> Result<()> {
-    let mut lab = (scenario.setup)()?;
+    let mut lab = scenario.set_up()?;
     let (shot, diagnosis) = diagnose(&mut *lab, |lab| lab.fire())?;
     let found = list(&diagnosis, "findings");
     let complaint = || format!("diagnosis:\n{}", shortened(&diagnosis));

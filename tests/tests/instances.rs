@@ -24,7 +24,7 @@ const SCENARIOS: [&str; 7] = [
 fn watched(args: [&[&str]; 2]) -> Result<(Shot, [Output; 2])> {
     let labs: Result<Vec<_>> = SCENARIOS
         .iter()
-        .map(|name| (Scenario::find(name).with_context(|| format!("no scenario {name}"))?.setup)())
+        .map(|name| Scenario::find(name).with_context(|| format!("no scenario {name}"))?.set_up())
         .collect();
     let mut labs = labs?;
     let namespaces: Vec<_> = labs.iter().flat_map(|lab| lab.namespaces()).collect();

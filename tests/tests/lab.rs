@@ -48,7 +48,7 @@ fn every_scenario_of_the_table_fires_and_leaves_nothing_behind() -> Result<()> {
             continue;
         }
         let shot = || {
-            let mut lab = (scenario.setup)()?;
+            let mut lab = scenario.set_up()?;
             let paths: Vec<_> = lab.namespaces().iter().map(|ns| ns.path()).collect();
             ensure!(!paths.is_empty() && paths.iter().all(|path| path.exists()));
             let shot = lab.fire()?;

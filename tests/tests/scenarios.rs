@@ -21,7 +21,7 @@ fn every_scenario_shows_exactly_what_was_dropped() {
 
 /// Two watch side by side: one shows all, the other hides what is benign.
 fn shows_exactly_what_was_dropped(scenario: &Scenario) -> Result<()> {
-    let mut lab = (scenario.setup)()?;
+    let mut lab = scenario.set_up()?;
     let args = ["--json", "--rate", "unlimited", "--snaplen", "0"];
     let with_all = [&args[..], &["--all"]].concat();
     let [all, some]: [Lossdrop; 2] = Lossdrop::watch_each(&lab.namespaces(), &[&with_all, &args])?

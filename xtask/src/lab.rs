@@ -28,7 +28,7 @@ pub(crate) fn run(scenario: Option<&str>) -> Result<()> {
     ensure!(missing.is_empty(), "the scenario {name} can't run here: {}", missing.join("; "));
     let stop = stop_signals()?;
     let mut lab =
-        (scenario.setup)().with_context(|| format!("cannot set up the scenario {}", scenario.name))?;
+        scenario.set_up().with_context(|| format!("cannot set up the scenario {}", scenario.name))?;
     introduce(scenario, &*lab);
     let ended = rounds(&mut *lab, &stop);
     let namespaces = names(&*lab);

@@ -29,7 +29,7 @@ pub(crate) fn run(out: &Path) -> Result<()> {
     );
     crate::run(Command::new(env!("CARGO")).args(["build", "--locked", "--package", "lossdrop"]))?;
     let scenario = Scenario::find(SCENARIO).context("the scenario is gone")?;
-    let mut lab = (scenario.setup)()?;
+    let mut lab = scenario.set_up()?;
     let terminal = Tmux::top(&lab.namespaces(), "", COLS, ROWS)?;
     terminal.wait_for_text("seen ")?;
     for _ in 0..ROUNDS {

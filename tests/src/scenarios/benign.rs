@@ -9,7 +9,7 @@ use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
-use crate::scenario::{Noise, Scenario};
+use crate::scenario::{Noise, Scenario, Setup};
 use crate::traffic::Odd;
 
 pub(super) const ALL: &[Scenario] = &[GROUPS, OTHER_HOST, LATE, NO_IPV6, LOCAL, TWO_CAUSES];
@@ -25,35 +25,26 @@ const GROUPS: Scenario = Scenario {
     packets: "4 UDP datagrams to 239.1.2.3:7001 and 4 to [ff05::1234]:7001, from 10.0.0.1 and fd00::1",
     needs: &[],
     findings: &[],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            stage: Stage::Dual,
-            volleys: &[odd(Odd::Group), odd(Odd::GroupV6)],
-            noise: &[Noise {
-                symbols: &["ip_rcv_finish_core"],
-                why: "IPv4 multicasts of a group not joined",
-            }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Dual,
+        volleys: &[odd(Odd::Group), odd(Odd::GroupV6)],
+        noise: &[Noise { symbols: &["ip_rcv_finish_core"], why: "IPv4 multicasts of a group not joined" }],
+        ..Plain::PAIR
+    }),
 };
 
 const OTHER_HOST: Scenario = Scenario {
     name: "benign-other-host",
     summary: "frames for another host, as a switch floods them, and the announcements of the switch itself",
     packets: "4 UDP datagrams, 10.0.0.1:7000 → 10.0.0.2:7001, to another's link address; 4 LLDP frames",
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[odd(Odd::OtherHost), odd(Odd::Lldp)],
-            noise: &[
-                Noise { symbols: &["ip_rcv_core"], why: "frames for another host" },
-                Noise { symbols: &["__netif_receive_skb_core"], why: "LLDP, which nobody takes" },
-            ],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        volleys: &[odd(Odd::OtherHost), odd(Odd::Lldp)],
+        noise: &[
+            Noise { symbols: &["ip_rcv_core"], why: "frames for another host" },
+            Noise { symbols: &["__netif_receive_skb_core"], why: "LLDP, which nobody takes" },
+        ],
+        ..Plain::PAIR
+    }),
     ..GROUPS
 };
 
@@ -62,19 +53,16 @@ const LATE: Scenario = Scenario {
     summary: "TCP segments of connections that are no more, as they come after every restart",
     watch: "sudo lossdrop trace --port 5380 --all",
     packets: "4 ACKs, 10.0.0.1 → 10.0.0.2:5380; each is answered with RST, which nobody waits for, either",
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley::harmless(Traffic::Ack {
-                from: "client",
-                src: CLIENT_V4,
-                to: SocketAddrV4::new(SERVER_V4, 5380),
-                count: 4,
-            })],
-            noise: &[Noise { symbols: &["tcp_v4_rcv"], why: "segments without a connection" }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley::harmless(Traffic::Ack {
+            from: "client",
+            src: CLIENT_V4,
+            to: SocketAddrV4::new(SERVER_V4, 5380),
+            count: 4,
+        })],
+        noise: &[Noise { symbols: &["tcp_v4_rcv"], why: "segments without a connection" }],
+        ..Plain::PAIR
+    }),
     ..GROUPS
 };
 
@@ -82,14 +70,11 @@ const NO_IPV6: Scenario = Scenario {
     name: "benign-ipv6-disabled",
     summary: "IPv6 frames to a host that has IPv6 switched off",
     packets: "4 UDP datagrams to fd00::2 and 4 to a group, from fd00::1",
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[odd(Odd::UdpChecksumV6), odd(Odd::GroupV6)],
-            noise: &[Noise { symbols: &["ip6_rcv_core"], why: "IPv6 is switched off" }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        volleys: &[odd(Odd::UdpChecksumV6), odd(Odd::GroupV6)],
+        noise: &[Noise { symbols: &["ip6_rcv_core"], why: "IPv6 is switched off" }],
+        ..Plain::PAIR
+    }),
     ..GROUPS
 };
 
@@ -99,29 +84,26 @@ const LOCAL: Scenario = Scenario {
     watch: "sudo lossdrop trace --all",
     packets: "4 pairs of local sockets, closed with data unread; 4 questions for a device that there is not",
     needs: &[Need::Tool("perl")],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[
-                Volley::harmless(Traffic::Shell {
-                    from: "client",
-                    line: r#"perl -MSocket -e 'for (1..4) {
+    lab: Setup::Plain(Plain {
+        volleys: &[
+            Volley::harmless(Traffic::Shell {
+                from: "client",
+                line: r#"perl -MSocket -e 'for (1..4) {
                             socketpair(A, B, AF_UNIX, SOCK_DGRAM, 0) or die $!;
                             send(A, "*" x 100, 0) for 1..3; close B; close A;
                         }'"#,
-                    count: 0,
-                }),
-                Volley::harmless(Traffic::Shell {
-                    from: "client",
-                    line: "for i in 1 2 3 4; do ip link show dev none 2> /dev/null || :; done",
-                    count: 0,
-                }),
-                odd(Odd::OtherHost),
-            ],
-            noise: &[Noise { symbols: &["ip_rcv_core"], why: "frames for another host" }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+                count: 0,
+            }),
+            Volley::harmless(Traffic::Shell {
+                from: "client",
+                line: "for i in 1 2 3 4; do ip link show dev none 2> /dev/null || :; done",
+                count: 0,
+            }),
+            odd(Odd::OtherHost),
+        ],
+        noise: &[Noise { symbols: &["ip_rcv_core"], why: "frames for another host" }],
+        ..Plain::PAIR
+    }),
     ..GROUPS
 };
 
@@ -159,30 +141,27 @@ const TWO_CAUSES: Scenario = Scenario {
             fix: Fix::None("something must listen there"),
         },
     ],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[("server", "ip link set eth0 mtu 600")],
-            sinks: &[("server", "10.0.0.2:5381")],
-            volleys: &[
-                Volley {
-                    traffic: Traffic::Udp { from: "client", to: "10.0.0.2:5381", count: 5, payload: 1000 },
-                    lost: &[Lost {
-                        reason: "NOT_SPECIFIED",
-                        symbols: &["__dev_forward_skb2", "__dev_forward_skb"],
-                        dst: "10.0.0.2:5381",
-                        counted: ("client", Counter::TxDropped("eth0")),
-                        ..CLOSED
-                    }],
-                },
-                Volley {
-                    traffic: Traffic::Udp { from: "server", to: "10.0.0.1:5382", count: 3, payload: 32 },
-                    lost: &[CLOSED],
-                },
-            ],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("server", "ip link set eth0 mtu 600")],
+        sinks: &[("server", "10.0.0.2:5381")],
+        volleys: &[
+            Volley {
+                traffic: Traffic::Udp { from: "client", to: "10.0.0.2:5381", count: 5, payload: 1000 },
+                lost: &[Lost {
+                    reason: "NOT_SPECIFIED",
+                    symbols: &["__dev_forward_skb2", "__dev_forward_skb"],
+                    dst: "10.0.0.2:5381",
+                    counted: ("client", Counter::TxDropped("eth0")),
+                    ..CLOSED
+                }],
+            },
+            Volley {
+                traffic: Traffic::Udp { from: "server", to: "10.0.0.1:5382", count: 3, payload: 32 },
+                lost: &[CLOSED],
+            },
+        ],
+        ..Plain::PAIR
+    }),
 };
 
 const CLOSED: Lost = Lost {

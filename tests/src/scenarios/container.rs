@@ -12,7 +12,7 @@ use super::tcp::SourcePorts;
 use crate::counters::{iptables_counters, link_stats};
 use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
-use crate::scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
+use crate::scenario::{Endpoint, Expected, Lab, Noise, Scenario, Setup, Shot};
 use crate::traffic::{HttpServer, http_get, tcp_syn};
 use crate::veth::{End, Neighbours, veth};
 use crate::wait::{LIMIT, settle};
@@ -44,7 +44,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
             ..Finding::RULE
         },
     ],
-    setup: || Ok(Box::new(Container::new("iptables", 20)?)),
+    lab: Setup::Code(|| Ok(Box::new(Container::new("iptables", 20)?))),
 };
 
 /// Drops besides the two causes: each SYN-ACK to a raw SYN meets no socket (`tcp_v4_rcv`, in the host's namespace); the

@@ -4,7 +4,7 @@ use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] =
     &[GACT_INGRESS, GACT_EGRESS, POLICE_INGRESS, POLICE_EGRESS, QDISC_GACT, QDISC_POLICE];
@@ -56,17 +56,14 @@ const GACT_INGRESS: Scenario = Scenario {
         trial: "tc qdisc add dev lo clsact && tc filter add dev lo ingress protocol ip flower ip_proto udp action drop",
     }],
     findings: &[FOUND],
-    setup: || {
-        const INGRESS: Plain = Plain {
-            setup: &[(
-                "server",
-                "tc qdisc add dev eth0 clsact && tc filter add dev eth0 ingress pref 10 protocol ip \
-                 flower ip_proto udp dst_port 5371 action drop",
-            )],
-            ..PLAIN
-        };
-        INGRESS.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "tc qdisc add dev eth0 clsact && tc filter add dev eth0 ingress pref 10 protocol ip \
+             flower ip_proto udp dst_port 5371 action drop",
+        )],
+        ..PLAIN
+    }),
 };
 
 const GACT_EGRESS: Scenario = Scenario {
@@ -83,19 +80,16 @@ const GACT_EGRESS: Scenario = Scenario {
         culprit: &["filter u32 pref 10 on eth0", "tc filter egress"],
         ..FOUND
     }],
-    setup: || {
-        const EGRESS: Plain = Plain {
-            setup: &[(
-                "client",
-                "tc qdisc add dev eth0 clsact && tc filter add dev eth0 egress pref 5 protocol ip \
-                 u32 match ip dport 9 0xffff action drop && tc filter add dev eth0 egress pref 10 protocol ip \
-                 u32 match ip dport 5371 0xffff action drop",
-            )],
-            volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5371", 4), lost: &[LOST_OUT] }],
-            ..PLAIN
-        };
-        EGRESS.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "client",
+            "tc qdisc add dev eth0 clsact && tc filter add dev eth0 egress pref 5 protocol ip \
+             u32 match ip dport 9 0xffff action drop && tc filter add dev eth0 egress pref 10 protocol ip \
+             u32 match ip dport 5371 0xffff action drop",
+        )],
+        volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5371", 4), lost: &[LOST_OUT] }],
+        ..PLAIN
+    }),
     ..GACT_INGRESS
 };
 
@@ -117,18 +111,15 @@ const POLICE_INGRESS: Scenario = Scenario {
         numbers: &[("rate", 8000)],
         ..FOUND
     }],
-    setup: || {
-        const POLICE: Plain = Plain {
-            setup: &[(
-                "server",
-                "tc qdisc add dev eth0 ingress && tc filter add dev eth0 ingress pref 10 \
-                 matchall action police rate 8kbit burst 1600 conform-exceed drop",
-            )],
-            volleys: &[Volley { traffic: BURST, lost: &[Lost { share: Share::AsCounted, ..LOST }] }],
-            ..PLAIN
-        };
-        POLICE.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "tc qdisc add dev eth0 ingress && tc filter add dev eth0 ingress pref 10 \
+             matchall action police rate 8kbit burst 1600 conform-exceed drop",
+        )],
+        volleys: &[Volley { traffic: BURST, lost: &[Lost { share: Share::AsCounted, ..LOST }] }],
+        ..PLAIN
+    }),
     ..GACT_INGRESS
 };
 
@@ -143,18 +134,15 @@ const POLICE_EGRESS: Scenario = Scenario {
         numbers: &[("rate", 8000)],
         ..FOUND
     }],
-    setup: || {
-        const POLICE: Plain = Plain {
-            setup: &[(
-                "client",
-                "tc qdisc add dev eth0 clsact && tc filter add dev eth0 egress pref 10 \
-                 matchall action police rate 8kbit burst 1600 conform-exceed drop",
-            )],
-            volleys: &[Volley { traffic: BURST, lost: &[Lost { share: Share::AsCounted, ..LOST_OUT }] }],
-            ..PLAIN
-        };
-        POLICE.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "client",
+            "tc qdisc add dev eth0 clsact && tc filter add dev eth0 egress pref 10 \
+             matchall action police rate 8kbit burst 1600 conform-exceed drop",
+        )],
+        volleys: &[Volley { traffic: BURST, lost: &[Lost { share: Share::AsCounted, ..LOST_OUT }] }],
+        ..PLAIN
+    }),
     ..POLICE_INGRESS
 };
 
@@ -179,19 +167,16 @@ const QDISC_GACT: Scenario = Scenario {
         culprit: &["filter u32 pref 10 on eth0", "tc filter parent 1:"],
         ..FOUND
     }],
-    setup: || {
-        const CLASSIFIER: Plain = Plain {
-            setup: &[(
-                "client",
-                "tc qdisc add dev eth0 root handle 1: prio && tc filter add dev eth0 parent 1: pref 5 protocol ip \
-                 u32 match ip dport 9 0xffff flowid 1:1 && tc filter add dev eth0 parent 1: pref 10 protocol ip \
-                 u32 match ip dport 5371 0xffff action drop",
-            )],
-            volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5371", 4), lost: &[LOST_IN_QDISC] }],
-            ..PLAIN
-        };
-        CLASSIFIER.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "client",
+            "tc qdisc add dev eth0 root handle 1: prio && tc filter add dev eth0 parent 1: pref 5 protocol ip \
+             u32 match ip dport 9 0xffff flowid 1:1 && tc filter add dev eth0 parent 1: pref 10 protocol ip \
+             u32 match ip dport 5371 0xffff action drop",
+        )],
+        volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5371", 4), lost: &[LOST_IN_QDISC] }],
+        ..PLAIN
+    }),
     ..GACT_INGRESS
 };
 
@@ -211,19 +196,16 @@ const QDISC_POLICE: Scenario = Scenario {
         numbers: &[("rate", 8000)],
         ..FOUND
     }],
-    setup: || {
-        const POLICE: Plain = Plain {
-            setup: &[(
-                "client",
-                "tc qdisc add dev eth0 root handle 1: htb default 10 \
-                 && tc class add dev eth0 parent 1: classid 1:10 htb rate 1gbit \
-                 && tc filter add dev eth0 parent 1: pref 10 protocol ip \
-                    u32 match ip dport 5371 0xffff police rate 8kbit burst 1600 drop flowid 1:10",
-            )],
-            volleys: &[Volley { traffic: BURST, lost: &[Lost { share: Share::AsCounted, ..LOST_IN_QDISC }] }],
-            ..PLAIN
-        };
-        POLICE.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "client",
+            "tc qdisc add dev eth0 root handle 1: htb default 10 \
+             && tc class add dev eth0 parent 1: classid 1:10 htb rate 1gbit \
+             && tc filter add dev eth0 parent 1: pref 10 protocol ip \
+                u32 match ip dport 5371 0xffff police rate 8kbit burst 1600 drop flowid 1:10",
+        )],
+        volleys: &[Volley { traffic: BURST, lost: &[Lost { share: Share::AsCounted, ..LOST_IN_QDISC }] }],
+        ..PLAIN
+    }),
     ..POLICE_INGRESS
 };

@@ -9,7 +9,7 @@ use super::nft::add_drop_rule;
 use crate::counters::{nft_counters, nstat};
 use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
-use crate::scenario::{Endpoint, Expected, Lab, Scenario, Shot};
+use crate::scenario::{Endpoint, Expected, Lab, Scenario, Setup, Shot};
 use crate::traffic::{FloodReport, flood, udp_send};
 use crate::wait::{LIMIT, wait_until};
 
@@ -36,7 +36,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
             fix: Fix::None("something must listen there"),
         },
     ],
-    setup: || Ok(Box::new(Flood::new()?)),
+    lab: Setup::Code(|| Ok(Box::new(Flood::new()?))),
 };
 
 /// One namespace with a loopback device; the caller chooses the counts.

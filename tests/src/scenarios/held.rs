@@ -14,7 +14,7 @@ use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
 use crate::netns::{Netns, output};
-use crate::scenario::{Lab, Noise, Scenario, Shot};
+use crate::scenario::{Lab, Noise, Scenario, Setup, Shot};
 use crate::traffic::tcp_syn;
 
 pub(super) const ALL: &[Scenario] = &[RCVBUF_V6, FILTER, CLOSED_TCP_V6, ACCEPT_QUEUE, SYN_QUEUE, SEND_BUFFER];
@@ -53,7 +53,7 @@ const RCVBUF_V6: Scenario = Scenario {
     packets: "10 UDP datagrams of 100 bytes, fd00::1 → [fd00::2]:5360; the first few of all fit",
     needs: &[Need::Tool("perl")],
     findings: &[Finding { culprit: &["udp", "fd00::2", "5360"], ..FOUND }],
-    setup: || {
+    lab: Setup::Code(|| {
         const PLAIN: Plain = Plain {
             stage: Stage::Dual,
             setup: &[(
@@ -71,7 +71,7 @@ const RCVBUF_V6: Scenario = Scenario {
             ..Plain::PAIR
         };
         Held::over(&PLAIN)
-    },
+    }),
 };
 
 const FILTER: Scenario = Scenario {
@@ -85,7 +85,7 @@ const FILTER: Scenario = Scenario {
         fix: Fix::None("the program wanted it so"),
         ..FOUND
     }],
-    setup: || {
+    lab: Setup::Code(|| {
         const PLAIN: Plain = Plain {
             setup: &[(
                 "server",
@@ -111,7 +111,7 @@ const FILTER: Scenario = Scenario {
             ..Plain::PAIR
         };
         Held::over(&PLAIN)
-    },
+    }),
     ..RCVBUF_V6
 };
 
@@ -127,27 +127,24 @@ const CLOSED_TCP_V6: Scenario = Scenario {
         fix: Fix::None("something must listen there"),
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            stage: Stage::Dual,
-            volleys: &[Volley {
-                traffic: Traffic::Special {
-                    from: "client",
-                    what: Special::Refused { to: "[fd00::2]:5360", count: 4 },
-                },
-                lost: &[Lost {
-                    reason: "NO_SOCKET",
-                    symbols: &["tcp_v6_rcv"],
-                    proto: "tcp",
-                    share: Share::All,
-                    counted: ("server", Counter::Nstat("TcpOutRsts")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        stage: Stage::Dual,
+        volleys: &[Volley {
+            traffic: Traffic::Special {
+                from: "client",
+                what: Special::Refused { to: "[fd00::2]:5360", count: 4 },
+            },
+            lost: &[Lost {
+                reason: "NO_SOCKET",
+                symbols: &["tcp_v6_rcv"],
+                proto: "tcp",
+                share: Share::All,
+                counted: ("server", Counter::Nstat("TcpOutRsts")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..RCVBUF_V6
 };
 
@@ -171,7 +168,7 @@ const ACCEPT_QUEUE: Scenario = Scenario {
         fix: Fix::None("the program must accept its connections, whatever the length of the queue"),
         ..FOUND
     }],
-    setup: || {
+    lab: Setup::Code(|| {
         const PLAIN: Plain = Plain {
             setup: &[
                 (
@@ -193,7 +190,7 @@ const ACCEPT_QUEUE: Scenario = Scenario {
             ..Plain::PAIR
         };
         Untraced::over(PLAIN.lab()?, "server", Counter::Nstat("TcpExtListenOverflows"))
-    },
+    }),
     ..RCVBUF_V6
 };
 
@@ -209,7 +206,7 @@ const SYN_QUEUE: Scenario = Scenario {
         fix: Fix::Stops,
         ..FOUND
     }],
-    setup: || {
+    lab: Setup::Code(|| {
         const PLAIN: Plain = Plain {
             setup: &[
                 ("server", "echo 0 > /proc/sys/net/ipv4/tcp_syncookies"),
@@ -232,7 +229,7 @@ const SYN_QUEUE: Scenario = Scenario {
         let lab = PLAIN.lab()?;
         tcp_syn(lab.netns("client")?, ABSENT, 9_000..9_008, SocketAddrV4::new(SERVER_V4, 5360))?;
         Untraced::over(lab, "server", Counter::Nstat("TcpExtTCPReqQFullDrop"))
-    },
+    }),
     ..RCVBUF_V6
 };
 
@@ -251,7 +248,7 @@ const SEND_BUFFER: Scenario = Scenario {
         fix: Fix::None("the program must wait until its socket takes more"),
         ..FOUND
     }],
-    setup: || {
+    lab: Setup::Code(|| {
         const PLAIN: Plain = Plain {
             setup: &[("client", "tc qdisc add dev eth0 root tbf rate 8kbit burst 1600 limit 100000")],
             sinks: &[("server", "10.0.0.2:5360")],
@@ -265,7 +262,7 @@ const SEND_BUFFER: Scenario = Scenario {
             ..Plain::PAIR
         };
         Untraced::over(PLAIN.lab()?, "client", Counter::Nstat("UdpSndbufErrors"))
-    },
+    }),
     ..RCVBUF_V6
 };
 

@@ -9,7 +9,7 @@ use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] =
     &[VETH_PEER, VETH_PEER_V6, BRIDGE_PORT, BRIDGE_NETFILTER, FORWARD, FORWARD_V6, TUNNEL_OUTPUT, REASSEMBLY];
@@ -49,18 +49,15 @@ const VETH_PEER: Scenario = Scenario {
         numbers: &[("mtu", 600), ("limit", 618), ("largest_ip", 604), ("len_min", 1028), ("len_max", 1028)],
         ..TOO_BIG
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[("server", "ip link set eth0 mtu 600")],
-            sinks: &[("server", "10.0.0.2:5301")],
-            volleys: &[Volley {
-                traffic: Traffic::Udp { from: "client", to: "10.0.0.2:5301", count: 4, payload: 1000 },
-                lost: &[LOST],
-            }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("server", "ip link set eth0 mtu 600")],
+        sinks: &[("server", "10.0.0.2:5301")],
+        volleys: &[Volley {
+            traffic: Traffic::Udp { from: "client", to: "10.0.0.2:5301", count: 4, payload: 1000 },
+            lost: &[LOST],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const VETH_PEER_V6: Scenario = Scenario {
@@ -79,19 +76,16 @@ const VETH_PEER_V6: Scenario = Scenario {
         ],
         ..TOO_BIG
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            stage: Stage::Dual,
-            setup: &[("server", "ip link set eth0 mtu 1300")],
-            sinks: &[("server", "[fd00::2]:5301")],
-            volleys: &[Volley {
-                traffic: Traffic::Udp { from: "client", to: "[fd00::2]:5301", count: 4, payload: 1400 },
-                lost: &[Lost { src: "fd00::1", dst: "[fd00::2]:5301", ..LOST }],
-            }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Dual,
+        setup: &[("server", "ip link set eth0 mtu 1300")],
+        sinks: &[("server", "[fd00::2]:5301")],
+        volleys: &[Volley {
+            traffic: Traffic::Udp { from: "client", to: "[fd00::2]:5301", count: 4, payload: 1400 },
+            lost: &[Lost { src: "fd00::1", dst: "[fd00::2]:5301", ..LOST }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const BRIDGE_PORT: Scenario = Scenario {
@@ -113,29 +107,26 @@ const BRIDGE_PORT: Scenario = Scenario {
         ],
         ..TOO_BIG
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            stage: Stage::Bridge,
-            setup: &[
-                ("switch", "ip link set port1 mtu 1000"),
-                ("switch", "f=/proc/sys/net/bridge/bridge-nf-call-iptables; test ! -e $f || echo 0 > $f"),
-            ],
-            sinks: &[("server", "10.0.0.2:5301")],
-            volleys: &[Volley {
-                traffic: Traffic::Udp { from: "client", to: "10.0.0.2:5301", count: 4, payload: 1200 },
-                lost: &[Lost {
-                    symbols: &["br_dev_queue_push_xmit"],
-                    netns: Some("switch"),
-                    iface: Some("port1"),
-                    // The bridge counts none of them.
-                    counted: ("switch", Counter::RxPackets("port0")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        stage: Stage::Bridge,
+        setup: &[
+            ("switch", "ip link set port1 mtu 1000"),
+            ("switch", "f=/proc/sys/net/bridge/bridge-nf-call-iptables; test ! -e $f || echo 0 > $f"),
+        ],
+        sinks: &[("server", "10.0.0.2:5301")],
+        volleys: &[Volley {
+            traffic: Traffic::Udp { from: "client", to: "10.0.0.2:5301", count: 4, payload: 1200 },
+            lost: &[Lost {
+                symbols: &["br_dev_queue_push_xmit"],
+                netns: Some("switch"),
+                iface: Some("port1"),
+                // The bridge counts none of them.
+                counted: ("switch", Counter::RxPackets("port0")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const BRIDGE_NETFILTER: Scenario = Scenario {
@@ -154,34 +145,31 @@ const BRIDGE_NETFILTER: Scenario = Scenario {
         numbers: &[("mtu", 1000), ("largest_ip", 1000), ("len_min", 1228), ("len_max", 1228)],
         ..TOO_BIG
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            stage: Stage::Bridge,
-            setup: &[
-                ("switch", "ip link set port1 mtu 1000"),
-                ("switch", "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables"),
-            ],
-            sinks: &[("server", "10.0.0.2:5301")],
-            volleys: &[Volley {
-                traffic: Traffic::UdpDf {
-                    from: "client",
-                    src: CLIENT_V4,
-                    to: SocketAddrV4::new(SERVER_V4, 5301),
-                    count: 4,
-                    payload: 1200,
-                },
-                lost: &[Lost {
-                    symbols: &["br_nf_dev_queue_xmit"],
-                    netns: Some("switch"),
-                    iface: Some("port1"),
-                    counted: ("switch", Counter::Nstat("IpFragFails")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        stage: Stage::Bridge,
+        setup: &[
+            ("switch", "ip link set port1 mtu 1000"),
+            ("switch", "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables"),
+        ],
+        sinks: &[("server", "10.0.0.2:5301")],
+        volleys: &[Volley {
+            traffic: Traffic::UdpDf {
+                from: "client",
+                src: CLIENT_V4,
+                to: SocketAddrV4::new(SERVER_V4, 5301),
+                count: 4,
+                payload: 1200,
+            },
+            lost: &[Lost {
+                symbols: &["br_nf_dev_queue_xmit"],
+                netns: Some("switch"),
+                iface: Some("port1"),
+                counted: ("switch", Counter::Nstat("IpFragFails")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 /// Else the sender fragments, or gets an error, by what a router has told it of the path: kernels differ.
@@ -204,36 +192,33 @@ const FORWARD: Scenario = Scenario {
         numbers: &[("mtu", 1000), ("largest_ip", 1000), ("len_min", 1228), ("len_max", 1228)],
         ..TOO_BIG
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            stage: Stage::Router,
-            setup: &[("router", "ip link set eth1 mtu 1000")],
-            sinks: &[("server", "10.2.0.2:5301")],
-            volleys: &[
-                FORGET,
-                Volley {
-                    traffic: Traffic::UdpDf {
-                        from: "client",
-                        src: Ipv4Addr::new(10, 1, 0, 2),
-                        to: SocketAddrV4::new(Ipv4Addr::new(10, 2, 0, 2), 5301),
-                        count: 1,
-                        payload: 1200,
-                    },
-                    lost: &[Lost {
-                        reason: "PKT_TOO_BIG",
-                        symbols: &["ip_forward"],
-                        netns: Some("router"),
-                        src: "10.1.0.2",
-                        dst: "10.2.0.2:5301",
-                        counted: ("router", Counter::Nstat("IpFragFails")),
-                        ..LOST
-                    }],
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[("router", "ip link set eth1 mtu 1000")],
+        sinks: &[("server", "10.2.0.2:5301")],
+        volleys: &[
+            FORGET,
+            Volley {
+                traffic: Traffic::UdpDf {
+                    from: "client",
+                    src: Ipv4Addr::new(10, 1, 0, 2),
+                    to: SocketAddrV4::new(Ipv4Addr::new(10, 2, 0, 2), 5301),
+                    count: 1,
+                    payload: 1200,
                 },
-            ],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+                lost: &[Lost {
+                    reason: "PKT_TOO_BIG",
+                    symbols: &["ip_forward"],
+                    netns: Some("router"),
+                    src: "10.1.0.2",
+                    dst: "10.2.0.2:5301",
+                    counted: ("router", Counter::Nstat("IpFragFails")),
+                    ..LOST
+                }],
+            },
+        ],
+        ..Plain::PAIR
+    }),
 };
 
 const FORWARD_V6: Scenario = Scenario {
@@ -249,39 +234,36 @@ const FORWARD_V6: Scenario = Scenario {
         numbers: &[("mtu", 1300), ("largest_ip", 1300), ("len_min", 1448), ("len_max", 1448)],
         ..TOO_BIG
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            stage: Stage::Router,
-            setup: &[("router", "ip link set eth1 mtu 1300")],
-            sinks: &[("server", "[fd02::2]:5301")],
-            volleys: &[
-                FORGET,
-                Volley {
-                    traffic: Traffic::Special {
-                        from: "client",
-                        what: Special::UdpV6 {
-                            src: Ipv6Addr::new(0xfd01, 0, 0, 0, 0, 0, 0, 2),
-                            to: SocketAddrV6::new(Ipv6Addr::new(0xfd02, 0, 0, 0, 0, 0, 0, 2), 5301, 0, 0),
-                            count: 1,
-                            payload: 1400,
-                        },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[("router", "ip link set eth1 mtu 1300")],
+        sinks: &[("server", "[fd02::2]:5301")],
+        volleys: &[
+            FORGET,
+            Volley {
+                traffic: Traffic::Special {
+                    from: "client",
+                    what: Special::UdpV6 {
+                        src: Ipv6Addr::new(0xfd01, 0, 0, 0, 0, 0, 0, 2),
+                        to: SocketAddrV6::new(Ipv6Addr::new(0xfd02, 0, 0, 0, 0, 0, 0, 2), 5301, 0, 0),
+                        count: 1,
+                        payload: 1400,
                     },
-                    lost: &[Lost {
-                        reason: "PKT_TOO_BIG",
-                        symbols: &["ip6_forward"],
-                        netns: Some("router"),
-                        iface: Some("eth1"),
-                        src: "fd01::2",
-                        dst: "[fd02::2]:5301",
-                        counted: ("router", Counter::Nstat("Ip6InTooBigErrors")),
-                        ..LOST
-                    }],
                 },
-            ],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+                lost: &[Lost {
+                    reason: "PKT_TOO_BIG",
+                    symbols: &["ip6_forward"],
+                    netns: Some("router"),
+                    iface: Some("eth1"),
+                    src: "fd01::2",
+                    dst: "[fd02::2]:5301",
+                    counted: ("router", Counter::Nstat("Ip6InTooBigErrors")),
+                    ..LOST
+                }],
+            },
+        ],
+        ..Plain::PAIR
+    }),
 };
 
 const TUNNEL_OUTPUT: Scenario = Scenario {
@@ -296,31 +278,28 @@ const TUNNEL_OUTPUT: Scenario = Scenario {
         numbers: &[("mtu", 1500), ("largest_ip", 1500), ("len_min", 1550), ("len_max", 1550)],
         ..TOO_BIG
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                ("client", "ip link add vx0 type vxlan id 7 remote 10.0.0.2 dstport 4789 df set"),
-                ("client", "ip link set vx0 mtu 1500 up && ip addr add 10.3.0.1/24 dev vx0"),
-                ("client", "ip neigh add 10.3.0.2 lladdr 02:00:00:00:00:02 nud permanent dev vx0"),
-            ],
-            sinks: &[("server", "10.0.0.2:4789")],
-            // From the first one on, the sender knows.
-            volleys: &[
-                Volley::harmless(Traffic::Shell { from: "client", line: "ip route flush cache", count: 0 }),
-                Volley {
-                    traffic: Traffic::Udp { from: "client", to: "10.3.0.2:5301", count: 1, payload: 1472 },
-                    lost: &[Lost {
-                        symbols: &["ip_fragment"],
-                        dst: "10.0.0.2:4789",
-                        counted: ("client", Counter::Nstat("IpFragFails")),
-                        ..LOST
-                    }],
-                },
-            ],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("client", "ip link add vx0 type vxlan id 7 remote 10.0.0.2 dstport 4789 df set"),
+            ("client", "ip link set vx0 mtu 1500 up && ip addr add 10.3.0.1/24 dev vx0"),
+            ("client", "ip neigh add 10.3.0.2 lladdr 02:00:00:00:00:02 nud permanent dev vx0"),
+        ],
+        sinks: &[("server", "10.0.0.2:4789")],
+        // From the first one on, the sender knows.
+        volleys: &[
+            Volley::harmless(Traffic::Shell { from: "client", line: "ip route flush cache", count: 0 }),
+            Volley {
+                traffic: Traffic::Udp { from: "client", to: "10.3.0.2:5301", count: 1, payload: 1472 },
+                lost: &[Lost {
+                    symbols: &["ip_fragment"],
+                    dst: "10.0.0.2:4789",
+                    counted: ("client", Counter::Nstat("IpFragFails")),
+                    ..LOST
+                }],
+            },
+        ],
+        ..Plain::PAIR
+    }),
 };
 
 const REASSEMBLY: Scenario = Scenario {
@@ -335,21 +314,18 @@ const REASSEMBLY: Scenario = Scenario {
         fix: Fix::None("the other fragments are lost somewhere else"),
         ..TOO_BIG
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[("server", "echo 1 > /proc/sys/net/ipv4/ipfrag_time")],
-            volleys: &[Volley {
-                traffic: Traffic::Special { from: "client", what: Special::Halves { port: 5301, count: 4 } },
-                lost: &[Lost {
-                    reason: "FRAG_REASM_TIMEOUT",
-                    symbols: &["ip_expire"],
-                    netns: Some("server"),
-                    counted: ("server", Counter::Nstat("IpReasmFails")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        setup: &[("server", "echo 1 > /proc/sys/net/ipv4/ipfrag_time")],
+        volleys: &[Volley {
+            traffic: Traffic::Special { from: "client", what: Special::Halves { port: 5301, count: 4 } },
+            lost: &[Lost {
+                reason: "FRAG_REASM_TIMEOUT",
+                symbols: &["ip_expire"],
+                netns: Some("server"),
+                counted: ("server", Counter::Nstat("IpReasmFails")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
 };

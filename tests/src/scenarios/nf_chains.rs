@@ -5,7 +5,7 @@ use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::Finding;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] = &[
     LEGACY_POLICY,
@@ -31,27 +31,22 @@ const LEGACY_POLICY: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "iptables-legacy -A INPUT -p udp --dport 53 -j ACCEPT \
-                     && iptables-legacy -P INPUT DROP",
-                )],
-                sinks: &[("server", "10.0.0.2:5010")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5010", 3),
-                    lost: &[Lost::legacy(
-                        "10.0.0.2:5010",
-                        Counter::IptablesPolicy("iptables-legacy", "filter", "INPUT"),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "iptables-legacy -A INPUT -p udp --dport 53 -j ACCEPT \
+             && iptables-legacy -P INPUT DROP",
+        )],
+        sinks: &[("server", "10.0.0.2:5010")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5010", 3),
+            lost: &[Lost::legacy(
+                "10.0.0.2:5010",
+                Counter::IptablesPolicy("iptables-legacy", "filter", "INPUT"),
+            )],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const FORWARD_POLICY: Scenario = Scenario {
@@ -66,25 +61,17 @@ const FORWARD_POLICY: Scenario = Scenario {
         culprit: &["iptables filter FORWARD policy DROP"],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Router,
-                setup: &[("router", "iptables -A FORWARD -i docker0 -j ACCEPT && iptables -P FORWARD DROP")],
-                sinks: &[("server", "10.2.0.2:5011")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.2.0.2:5011", 3),
-                    lost: &[Lost::nft(
-                        "10.2.0.2:5011",
-                        Counter::IptablesPolicy("iptables", "filter", "FORWARD"),
-                    )
-                    .at("router")],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[("router", "iptables -A FORWARD -i docker0 -j ACCEPT && iptables -P FORWARD DROP")],
+        sinks: &[("server", "10.2.0.2:5011")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.2.0.2:5011", 3),
+            lost: &[Lost::nft("10.2.0.2:5011", Counter::IptablesPolicy("iptables", "filter", "FORWARD"))
+                .at("router")],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const USER_CHAIN: Scenario = Scenario {
@@ -98,25 +85,20 @@ const USER_CHAIN: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "iptables -N GUARD && iptables -A GUARD -p tcp -j ACCEPT \
-                     && iptables -A GUARD -p udp --dport 5012 -j DROP \
-                     && iptables -A INPUT -i eth0 -j GUARD",
-                )],
-                sinks: &[("server", "10.0.0.2:5012")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5012", 3),
-                    lost: &[Lost::nft("10.0.0.2:5012", Counter::Iptables("iptables", "filter", "GUARD", 2))],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "iptables -N GUARD && iptables -A GUARD -p tcp -j ACCEPT \
+             && iptables -A GUARD -p udp --dport 5012 -j DROP \
+             && iptables -A INPUT -i eth0 -j GUARD",
+        )],
+        sinks: &[("server", "10.0.0.2:5012")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5012", 3),
+            lost: &[Lost::nft("10.0.0.2:5012", Counter::Iptables("iptables", "filter", "GUARD", 2))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const THREE_JUMPS: Scenario = Scenario {
@@ -130,29 +112,24 @@ const THREE_JUMPS: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "for chain in ONE TWO THREE; do iptables-legacy -N $chain; done \
-                     && iptables-legacy -A INPUT -j ONE && iptables-legacy -A ONE -p udp -j TWO \
-                     && iptables-legacy -A TWO -s 10.0.0.0/8 -j THREE \
-                     && iptables-legacy -A THREE -j DROP",
-                )],
-                sinks: &[("server", "10.0.0.2:5013")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5013", 3),
-                    lost: &[Lost::legacy(
-                        "10.0.0.2:5013",
-                        Counter::Iptables("iptables-legacy", "filter", "THREE", 1),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "for chain in ONE TWO THREE; do iptables-legacy -N $chain; done \
+             && iptables-legacy -A INPUT -j ONE && iptables-legacy -A ONE -p udp -j TWO \
+             && iptables-legacy -A TWO -s 10.0.0.0/8 -j THREE \
+             && iptables-legacy -A THREE -j DROP",
+        )],
+        sinks: &[("server", "10.0.0.2:5013")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5013", 3),
+            lost: &[Lost::legacy(
+                "10.0.0.2:5013",
+                Counter::Iptables("iptables-legacy", "filter", "THREE", 1),
+            )],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const TWO_RULES: Scenario = Scenario {
@@ -166,28 +143,23 @@ const TWO_RULES: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "iptables-legacy -A INPUT -s 10.0.0.1 -p udp --dport 5014 -m length \
-                     --length 1000:65535 -j DROP \
-                     && iptables-legacy -A INPUT -s 10.0.0.1 -p udp --dport 5014 -j DROP",
-                )],
-                sinks: &[("server", "10.0.0.2:5014")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5014", 3),
-                    lost: &[Lost::legacy(
-                        "10.0.0.2:5014",
-                        Counter::Iptables("iptables-legacy", "filter", "INPUT", 2),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "iptables-legacy -A INPUT -s 10.0.0.1 -p udp --dport 5014 -m length \
+             --length 1000:65535 -j DROP \
+             && iptables-legacy -A INPUT -s 10.0.0.1 -p udp --dport 5014 -j DROP",
+        )],
+        sinks: &[("server", "10.0.0.2:5014")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5014", 3),
+            lost: &[Lost::legacy(
+                "10.0.0.2:5014",
+                Counter::Iptables("iptables-legacy", "filter", "INPUT", 2),
+            )],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const BOTH_FLAVOURS: Scenario = Scenario {
@@ -201,24 +173,19 @@ const BOTH_FLAVOURS: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "iptables-legacy -A INPUT -p udp --dport 5018 -m length --length 1000:65535 -j DROP \
-                     && iptables -A INPUT -p udp --dport 5018 -j DROP",
-                )],
-                sinks: &[("server", "10.0.0.2:5018")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5018", 3),
-                    lost: &[Lost::nft("10.0.0.2:5018", Counter::Iptables("iptables", "filter", "INPUT", 1))],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "iptables-legacy -A INPUT -p udp --dport 5018 -m length --length 1000:65535 -j DROP \
+             && iptables -A INPUT -p udp --dport 5018 -j DROP",
+        )],
+        sinks: &[("server", "10.0.0.2:5018")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5018", 3),
+            lost: &[Lost::nft("10.0.0.2:5018", Counter::Iptables("iptables", "filter", "INPUT", 1))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const THOUSAND: Scenario = Scenario {
@@ -232,28 +199,20 @@ const THOUSAND: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "(echo '*filter'; for port in $(seq 5100 6099); \
-                     do echo \"-A INPUT -p udp --dport $port -j DROP\"; done; echo COMMIT) \
-                     | iptables-restore",
-                )],
-                sinks: &[("server", "10.0.0.2:5999")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5999", 3),
-                    lost: &[Lost::nft(
-                        "10.0.0.2:5999",
-                        Counter::Iptables("iptables", "filter", "INPUT", 900),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "(echo '*filter'; for port in $(seq 5100 6099); \
+             do echo \"-A INPUT -p udp --dport $port -j DROP\"; done; echo COMMIT) \
+             | iptables-restore",
+        )],
+        sinks: &[("server", "10.0.0.2:5999")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5999", 3),
+            lost: &[Lost::nft("10.0.0.2:5999", Counter::Iptables("iptables", "filter", "INPUT", 900))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const EVERY_SECOND: Scenario = Scenario {
@@ -268,30 +227,22 @@ const EVERY_SECOND: Scenario = Scenario {
         numbers: &[("packets", 5)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "iptables-legacy -A INPUT -p udp --dport 5015 -m statistic --mode nth \
-                     --every 2 --packet 0 -j DROP",
-                )],
-                sinks: &[("server", "10.0.0.2:5015")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5015", 10),
-                    lost: &[Lost {
-                        share: Share::Some(5),
-                        ..Lost::legacy(
-                            "10.0.0.2:5015",
-                            Counter::Iptables("iptables-legacy", "filter", "INPUT", 1),
-                        )
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "iptables-legacy -A INPUT -p udp --dport 5015 -m statistic --mode nth \
+             --every 2 --packet 0 -j DROP",
+        )],
+        sinks: &[("server", "10.0.0.2:5015")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5015", 10),
+            lost: &[Lost {
+                share: Share::Some(5),
+                ..Lost::legacy("10.0.0.2:5015", Counter::Iptables("iptables-legacy", "filter", "INPUT", 1))
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const HASHLIMIT: Scenario = Scenario {
@@ -305,25 +256,20 @@ const HASHLIMIT: Scenario = Scenario {
         culprit: &["iptables filter INPUT rule 1", "hashlimit"],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "iptables -A INPUT -p udp --dport 5016 -m hashlimit --hashlimit-above \
-                     1/hour --hashlimit-burst 2 --hashlimit-name lab -j DROP",
-                )],
-                sinks: &[("server", "10.0.0.2:5016")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5016", 8),
-                    lost: &[Lost {
-                        share: Share::AsCounted,
-                        ..Lost::nft("10.0.0.2:5016", Counter::Iptables("iptables", "filter", "INPUT", 1))
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "iptables -A INPUT -p udp --dport 5016 -m hashlimit --hashlimit-above \
+             1/hour --hashlimit-burst 2 --hashlimit-name lab -j DROP",
+        )],
+        sinks: &[("server", "10.0.0.2:5016")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5016", 8),
+            lost: &[Lost {
+                share: Share::AsCounted,
+                ..Lost::nft("10.0.0.2:5016", Counter::Iptables("iptables", "filter", "INPUT", 1))
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };

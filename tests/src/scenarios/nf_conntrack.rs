@@ -11,7 +11,7 @@ use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use crate::counter::Counter;
 use crate::finding::Finding;
 use crate::netns::Netns;
-use crate::scenario::{Lab, Scenario, Shot};
+use crate::scenario::{Lab, Scenario, Setup, Shot};
 
 pub(super) const ALL: &[Scenario] = &[FULL, SYNPROXY];
 
@@ -28,7 +28,7 @@ const FULL: Scenario = Scenario {
         numbers: &[("max", 4)],
         ..Finding::RULE
     }],
-    setup: || Ok(Box::new(Crowded::new()?)),
+    lab: Setup::Code(|| Ok(Box::new(Crowded::new()?))),
 };
 
 const SYNPROXY: Scenario = Scenario {
@@ -43,36 +43,31 @@ const SYNPROXY: Scenario = Scenario {
         numbers: &[("packets", 4)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[
-                    ("server", "iptables -t raw -A PREROUTING -p tcp --dport 5311 --syn -j CT --notrack"),
-                    (
-                        "server",
-                        "iptables -A INPUT -p tcp --dport 5311 -m conntrack --ctstate INVALID,UNTRACKED \
-                         -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460",
-                    ),
-                    // Else an ACK without a handshake begins a connection.
-                    ("server", "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose"),
-                ],
-                volleys: &[Volley {
-                    traffic: Traffic::Ack {
-                        from: "client",
-                        src: CLIENT_V4,
-                        to: SocketAddrV4::new(SERVER_V4, 5311),
-                        count: 4,
-                    },
-                    lost: &[Lost {
-                        proto: "tcp",
-                        ..Lost::nft("10.0.0.2:5311", Counter::Iptables("iptables", "filter", "INPUT", 1))
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("server", "iptables -t raw -A PREROUTING -p tcp --dport 5311 --syn -j CT --notrack"),
+            (
+                "server",
+                "iptables -A INPUT -p tcp --dport 5311 -m conntrack --ctstate INVALID,UNTRACKED \
+                 -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460",
+            ),
+            // Else an ACK without a handshake begins a connection.
+            ("server", "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose"),
+        ],
+        volleys: &[Volley {
+            traffic: Traffic::Ack {
+                from: "client",
+                src: CLIENT_V4,
+                to: SocketAddrV4::new(SERVER_V4, 5311),
+                count: 4,
+            },
+            lost: &[Lost {
+                proto: "tcp",
+                ..Lost::nft("10.0.0.2:5311", Counter::Iptables("iptables", "filter", "INPUT", 1))
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const STAGE: Plain = Plain {

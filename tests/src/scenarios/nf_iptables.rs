@@ -6,7 +6,7 @@ use super::plain::{Lost, Plain, Traffic, Volley};
 use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::Finding;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] = &[
     LEGACY_INPUT,
@@ -33,23 +33,18 @@ const LEGACY_INPUT: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[("server", "iptables-legacy -A INPUT -p udp --dport 5001 -j DROP")],
-                sinks: &[("server", "10.0.0.2:5001")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5001", 3),
-                    lost: &[Lost::legacy(
-                        "10.0.0.2:5001",
-                        Counter::Iptables("iptables-legacy", "filter", "INPUT", 1),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("server", "iptables-legacy -A INPUT -p udp --dport 5001 -j DROP")],
+        sinks: &[("server", "10.0.0.2:5001")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5001", 3),
+            lost: &[Lost::legacy(
+                "10.0.0.2:5001",
+                Counter::Iptables("iptables-legacy", "filter", "INPUT", 1),
+            )],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const INPUT_THIRD: Scenario = Scenario {
@@ -63,26 +58,21 @@ const INPUT_THIRD: Scenario = Scenario {
         numbers: &[("packets", 4)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "iptables -A INPUT -i lo -j ACCEPT \
-                     && iptables -A INPUT -p tcp --dport 22 -j ACCEPT \
-                     && iptables -A INPUT -s 10.0.0.0/24 -p udp -m udp --dport 5002 -m comment \
-                     --comment 'not today' -j DROP",
-                )],
-                sinks: &[("server", "10.0.0.2:5002")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5002", 4),
-                    lost: &[Lost::nft("10.0.0.2:5002", Counter::Iptables("iptables", "filter", "INPUT", 3))],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "iptables -A INPUT -i lo -j ACCEPT \
+             && iptables -A INPUT -p tcp --dport 22 -j ACCEPT \
+             && iptables -A INPUT -s 10.0.0.0/24 -p udp -m udp --dport 5002 -m comment \
+             --comment 'not today' -j DROP",
+        )],
+        sinks: &[("server", "10.0.0.2:5002")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5002", 4),
+            lost: &[Lost::nft("10.0.0.2:5002", Counter::Iptables("iptables", "filter", "INPUT", 3))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const ECHO: Scenario = Scenario {
@@ -96,22 +86,17 @@ const ECHO: Scenario = Scenario {
         numbers: &[("packets", 4)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[("server", "iptables -A INPUT -p icmp --icmp-type echo-request -j DROP")],
-                volleys: &[Volley {
-                    traffic: Traffic::Echo { from: "client", src: CLIENT_V4, to: SERVER_V4, count: 4 },
-                    lost: &[Lost {
-                        proto: "icmp",
-                        ..Lost::nft("10.0.0.2", Counter::Iptables("iptables", "filter", "INPUT", 1))
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("server", "iptables -A INPUT -p icmp --icmp-type echo-request -j DROP")],
+        volleys: &[Volley {
+            traffic: Traffic::Echo { from: "client", src: CLIENT_V4, to: SERVER_V4, count: 4 },
+            lost: &[Lost {
+                proto: "icmp",
+                ..Lost::nft("10.0.0.2", Counter::Iptables("iptables", "filter", "INPUT", 1))
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const LEGACY_IP6_INPUT: Scenario = Scenario {
@@ -125,24 +110,19 @@ const LEGACY_IP6_INPUT: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Dual,
-                setup: &[("server", "ip6tables-legacy -A INPUT -p udp --dport 5005 -j DROP")],
-                sinks: &[("server", "[fd00::2]:5005")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("[fd00::2]:5005", 3),
-                    lost: &[Lost::legacy(
-                        "[fd00::2]:5005",
-                        Counter::Iptables("ip6tables-legacy", "filter", "INPUT", 1),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Dual,
+        setup: &[("server", "ip6tables-legacy -A INPUT -p udp --dport 5005 -j DROP")],
+        sinks: &[("server", "[fd00::2]:5005")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("[fd00::2]:5005", 3),
+            lost: &[Lost::legacy(
+                "[fd00::2]:5005",
+                Counter::Iptables("ip6tables-legacy", "filter", "INPUT", 1),
+            )],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const LEGACY_FORWARD: Scenario = Scenario {
@@ -157,28 +137,20 @@ const LEGACY_FORWARD: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Router,
-                setup: &[(
-                    "router",
-                    "iptables-legacy -A FORWARD -i eth0 -s 10.1.0.2 -p udp --dport 5003 -j DROP",
-                )],
-                sinks: &[("server", "10.2.0.2:5003")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.2.0.2:5003", 3),
-                    lost: &[Lost::legacy(
-                        "10.2.0.2:5003",
-                        Counter::Iptables("iptables-legacy", "filter", "FORWARD", 1),
-                    )
-                    .at("router")],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[("router", "iptables-legacy -A FORWARD -i eth0 -s 10.1.0.2 -p udp --dport 5003 -j DROP")],
+        sinks: &[("server", "10.2.0.2:5003")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.2.0.2:5003", 3),
+            lost: &[Lost::legacy(
+                "10.2.0.2:5003",
+                Counter::Iptables("iptables-legacy", "filter", "FORWARD", 1),
+            )
+            .at("router")],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const IP6_FORWARD: Scenario = Scenario {
@@ -193,25 +165,17 @@ const IP6_FORWARD: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Router,
-                setup: &[("router", "ip6tables -A FORWARD -d fd02::2 -p udp --dport 5004 -j DROP")],
-                sinks: &[("server", "[fd02::2]:5004")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("[fd02::2]:5004", 3),
-                    lost: &[Lost::nft(
-                        "[fd02::2]:5004",
-                        Counter::Iptables("ip6tables", "filter", "FORWARD", 1),
-                    )
-                    .at("router")],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[("router", "ip6tables -A FORWARD -d fd02::2 -p udp --dport 5004 -j DROP")],
+        sinks: &[("server", "[fd02::2]:5004")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("[fd02::2]:5004", 3),
+            lost: &[Lost::nft("[fd02::2]:5004", Counter::Iptables("ip6tables", "filter", "FORWARD", 1))
+                .at("router")],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const LEGACY_OUTPUT: Scenario = Scenario {
@@ -226,24 +190,19 @@ const LEGACY_OUTPUT: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[("client", "iptables-legacy -A OUTPUT -d 10.0.0.2 -p udp --dport 5006 -j DROP")],
-                sinks: &[("server", "10.0.0.2:5006")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5006", 3),
-                    lost: &[Lost::legacy(
-                        "10.0.0.2:5006",
-                        Counter::Iptables("iptables-legacy", "filter", "OUTPUT", 1),
-                    )
-                    .at("client")],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("client", "iptables-legacy -A OUTPUT -d 10.0.0.2 -p udp --dport 5006 -j DROP")],
+        sinks: &[("server", "10.0.0.2:5006")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5006", 3),
+            lost: &[Lost::legacy(
+                "10.0.0.2:5006",
+                Counter::Iptables("iptables-legacy", "filter", "OUTPUT", 1),
+            )
+            .at("client")],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const IP6_OUTPUT: Scenario = Scenario {
@@ -258,25 +217,17 @@ const IP6_OUTPUT: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Dual,
-                setup: &[("client", "ip6tables -A OUTPUT -p udp --dport 5007 -j DROP")],
-                sinks: &[("server", "[fd00::2]:5007")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("[fd00::2]:5007", 3),
-                    lost: &[Lost::nft(
-                        "[fd00::2]:5007",
-                        Counter::Iptables("ip6tables", "filter", "OUTPUT", 1),
-                    )
-                    .at("client")],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Dual,
+        setup: &[("client", "ip6tables -A OUTPUT -p udp --dport 5007 -j DROP")],
+        sinks: &[("server", "[fd00::2]:5007")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("[fd00::2]:5007", 3),
+            lost: &[Lost::nft("[fd00::2]:5007", Counter::Iptables("ip6tables", "filter", "OUTPUT", 1))
+                .at("client")],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const RAW_PREROUTING: Scenario = Scenario {
@@ -290,23 +241,15 @@ const RAW_PREROUTING: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[("server", "iptables -t raw -A PREROUTING -p udp --dport 5008 -j DROP")],
-                sinks: &[("server", "10.0.0.2:5008")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5008", 3),
-                    lost: &[Lost::nft(
-                        "10.0.0.2:5008",
-                        Counter::Iptables("iptables", "raw", "PREROUTING", 1),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("server", "iptables -t raw -A PREROUTING -p udp --dport 5008 -j DROP")],
+        sinks: &[("server", "10.0.0.2:5008")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5008", 3),
+            lost: &[Lost::nft("10.0.0.2:5008", Counter::Iptables("iptables", "raw", "PREROUTING", 1))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const LEGACY_IP6_MANGLE: Scenario = Scenario {
@@ -320,24 +263,19 @@ const LEGACY_IP6_MANGLE: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Dual,
-                setup: &[("server", "ip6tables-legacy -t mangle -A PREROUTING -p udp --dport 5009 -j DROP")],
-                sinks: &[("server", "[fd00::2]:5009")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("[fd00::2]:5009", 3),
-                    lost: &[Lost::legacy(
-                        "[fd00::2]:5009",
-                        Counter::Iptables("ip6tables-legacy", "mangle", "PREROUTING", 1),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Dual,
+        setup: &[("server", "ip6tables-legacy -t mangle -A PREROUTING -p udp --dport 5009 -j DROP")],
+        sinks: &[("server", "[fd00::2]:5009")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("[fd00::2]:5009", 3),
+            lost: &[Lost::legacy(
+                "[fd00::2]:5009",
+                Counter::Iptables("ip6tables-legacy", "mangle", "PREROUTING", 1),
+            )],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const POSTROUTING: Scenario = Scenario {
@@ -352,26 +290,18 @@ const POSTROUTING: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Router,
-                setup: &[("router", "iptables -t mangle -A POSTROUTING -o eth1 -p udp --dport 5017 -j DROP")],
-                sinks: &[("server", "10.2.0.2:5017")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.2.0.2:5017", 3),
-                    lost: &[Lost {
-                        iface: Some("eth1"),
-                        ..Lost::nft(
-                            "10.2.0.2:5017",
-                            Counter::Iptables("iptables", "mangle", "POSTROUTING", 1),
-                        )
-                        .at("router")
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[("router", "iptables -t mangle -A POSTROUTING -o eth1 -p udp --dport 5017 -j DROP")],
+        sinks: &[("server", "10.2.0.2:5017")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.2.0.2:5017", 3),
+            lost: &[Lost {
+                iface: Some("eth1"),
+                ..Lost::nft("10.2.0.2:5017", Counter::Iptables("iptables", "mangle", "POSTROUTING", 1))
+                    .at("router")
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };

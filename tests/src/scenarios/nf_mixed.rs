@@ -7,7 +7,7 @@ use super::plain::{Lost, Plain, Traffic, Volley};
 use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
-use crate::scenario::{Noise, Scenario};
+use crate::scenario::{Noise, Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] =
     &[RULE_AND_PORT, RULE_AND_NOISE, BLACKHOLE, BLACKHOLE_V6, BLACKHOLE_AT_HOME, ACCEPTING];
@@ -33,35 +33,30 @@ const RULE_AND_PORT: Scenario = Scenario {
             ..Finding::RULE
         },
     ],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input udp dport 5501 counter drop'",
-                )],
-                sinks: &[("server", "10.0.0.2:5501")],
-                volleys: &[
-                    Volley {
-                        traffic: Traffic::udp("10.0.0.2:5501", 4),
-                        lost: &[Lost::nft("10.0.0.2:5501", Counter::Nft("inet", "lab", 1))],
-                    },
-                    Volley {
-                        traffic: Traffic::udp("10.0.0.2:5502", 3),
-                        lost: &[Lost {
-                            reason: "NO_SOCKET",
-                            symbols: &["__udp4_lib_rcv", "udp_rcv"],
-                            ..Lost::nft("10.0.0.2:5502", Counter::Nstat("UdpNoPorts"))
-                        }],
-                    },
-                ],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; \
+             add chain inet lab input { type filter hook input priority 0; }; \
+             add rule inet lab input udp dport 5501 counter drop'",
+        )],
+        sinks: &[("server", "10.0.0.2:5501")],
+        volleys: &[
+            Volley {
+                traffic: Traffic::udp("10.0.0.2:5501", 4),
+                lost: &[Lost::nft("10.0.0.2:5501", Counter::Nft("inet", "lab", 1))],
+            },
+            Volley {
+                traffic: Traffic::udp("10.0.0.2:5502", 3),
+                lost: &[Lost {
+                    reason: "NO_SOCKET",
+                    symbols: &["__udp4_lib_rcv", "udp_rcv"],
+                    ..Lost::nft("10.0.0.2:5502", Counter::Nstat("UdpNoPorts"))
+                }],
+            },
+        ],
+        ..Plain::PAIR
+    }),
 };
 
 const RULE_AND_NOISE: Scenario = Scenario {
@@ -75,28 +70,23 @@ const RULE_AND_NOISE: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[("server", "iptables-legacy -A INPUT -p udp --dport 5503 -j DROP")],
-                sinks: &[("server", "10.0.0.2:5503")],
-                servers: &[("server", "10.0.0.2:8080")],
-                volleys: &[
-                    Volley::harmless(Traffic::Http { from: "client", to: "10.0.0.2:8080", count: 5 }),
-                    Volley {
-                        traffic: Traffic::udp("10.0.0.2:5503", 3),
-                        lost: &[Lost::legacy(
-                            "10.0.0.2:5503",
-                            Counter::Iptables("iptables-legacy", "filter", "INPUT", 1),
-                        )],
-                    },
-                ],
-                noise: &[CLOSING],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("server", "iptables-legacy -A INPUT -p udp --dport 5503 -j DROP")],
+        sinks: &[("server", "10.0.0.2:5503")],
+        servers: &[("server", "10.0.0.2:8080")],
+        volleys: &[
+            Volley::harmless(Traffic::Http { from: "client", to: "10.0.0.2:8080", count: 5 }),
+            Volley {
+                traffic: Traffic::udp("10.0.0.2:5503", 3),
+                lost: &[Lost::legacy(
+                    "10.0.0.2:5503",
+                    Counter::Iptables("iptables-legacy", "filter", "INPUT", 1),
+                )],
+            },
+        ],
+        noise: &[CLOSING],
+        ..Plain::PAIR
+    }),
 };
 
 const BLACKHOLE: Scenario = Scenario {
@@ -117,21 +107,16 @@ const BLACKHOLE: Scenario = Scenario {
         },
         TOO_BIG_FOUND,
     ],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Router,
-                setup: &[
-                    ("router", "ip link set eth1 mtu 1400"),
-                    ("server", "ip link set eth0 mtu 1400"),
-                    ("router", "iptables -A OUTPUT -p icmp -j DROP"),
-                ],
-                volleys: &[Volley { traffic: BIG, lost: &[TOO_BIG, EATEN] }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[
+            ("router", "ip link set eth1 mtu 1400"),
+            ("server", "ip link set eth0 mtu 1400"),
+            ("router", "iptables -A OUTPUT -p icmp -j DROP"),
+        ],
+        volleys: &[Volley { traffic: BIG, lost: &[TOO_BIG, EATEN] }],
+        ..Plain::PAIR
+    }),
 };
 
 const BLACKHOLE_V6: Scenario = Scenario {
@@ -152,41 +137,33 @@ const BLACKHOLE_V6: Scenario = Scenario {
         },
         TOO_BIG_FOUND,
     ],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Router,
-                setup: &[
-                    ("router", "ip link set eth1 mtu 1400"),
-                    ("server", "ip link set eth0 mtu 1400"),
-                    (
-                        "router",
-                        "nft 'add table ip6 lab; \
-                         add chain ip6 lab output { type filter hook output priority 0; }; \
-                         add rule ip6 lab output icmpv6 type packet-too-big counter drop'",
-                    ),
-                ],
-                sinks: &[("server", "[fd02::2]:5505")],
-                volleys: &[Volley {
-                    traffic: Traffic::Udp { from: "client", to: "[fd02::2]:5505", count: 3, payload: 1402 },
-                    lost: &[
-                        Lost {
-                            reason: "PKT_TOO_BIG",
-                            symbols: &["ip6_forward"],
-                            iface: Some("eth1"),
-                            ..Lost::nft("[fd02::2]:5505", Counter::Nstat("Ip6InTooBigErrors")).at("router")
-                        },
-                        Lost {
-                            proto: "icmpv6",
-                            ..Lost::nft("fd01::2", Counter::Nft("ip6", "lab", 1)).at("router")
-                        },
-                    ],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[
+            ("router", "ip link set eth1 mtu 1400"),
+            ("server", "ip link set eth0 mtu 1400"),
+            (
+                "router",
+                "nft 'add table ip6 lab; \
+                 add chain ip6 lab output { type filter hook output priority 0; }; \
+                 add rule ip6 lab output icmpv6 type packet-too-big counter drop'",
+            ),
+        ],
+        sinks: &[("server", "[fd02::2]:5505")],
+        volleys: &[Volley {
+            traffic: Traffic::Udp { from: "client", to: "[fd02::2]:5505", count: 3, payload: 1402 },
+            lost: &[
+                Lost {
+                    reason: "PKT_TOO_BIG",
+                    symbols: &["ip6_forward"],
+                    iface: Some("eth1"),
+                    ..Lost::nft("[fd02::2]:5505", Counter::Nstat("Ip6InTooBigErrors")).at("router")
+                },
+                Lost { proto: "icmpv6", ..Lost::nft("fd01::2", Counter::Nft("ip6", "lab", 1)).at("router") },
+            ],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const BLACKHOLE_AT_HOME: Scenario = Scenario {
@@ -207,31 +184,25 @@ const BLACKHOLE_AT_HOME: Scenario = Scenario {
         },
         TOO_BIG_FOUND,
     ],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Router,
-                setup: &[
-                    ("router", "ip link set eth1 mtu 1400"),
-                    ("server", "ip link set eth0 mtu 1400"),
-                    ("client", "iptables -A INPUT -p icmp -j DROP"),
-                ],
-                volleys: &[Volley {
-                    traffic: BIG,
-                    lost: &[
-                        TOO_BIG,
-                        Lost {
-                            proto: "icmp",
-                            ..Lost::nft("10.1.0.2", Counter::Iptables("iptables", "filter", "INPUT", 1))
-                                .at("client")
-                        },
-                    ],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[
+            ("router", "ip link set eth1 mtu 1400"),
+            ("server", "ip link set eth0 mtu 1400"),
+            ("client", "iptables -A INPUT -p icmp -j DROP"),
+        ],
+        volleys: &[Volley {
+            traffic: BIG,
+            lost: &[
+                TOO_BIG,
+                Lost {
+                    proto: "icmp",
+                    ..Lost::nft("10.1.0.2", Counter::Iptables("iptables", "filter", "INPUT", 1)).at("client")
+                },
+            ],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const ACCEPTING: Scenario = Scenario {
@@ -241,31 +212,26 @@ const ACCEPTING: Scenario = Scenario {
     packets: "5 HTTP requests, 10.0.0.1 → 10.0.0.2:8080, all answered, and 3 UDP datagrams → :5506, all read",
     needs: &[],
     findings: &[],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; policy drop; }; \
-                     add rule inet lab input ct state established,related counter accept; \
-                     add rule inet lab input ct state invalid counter drop; \
-                     add rule inet lab input tcp dport 8080 counter accept; \
-                     add rule inet lab input udp dport 5506 counter accept; \
-                     add rule inet lab input counter drop'",
-                )],
-                sinks: &[("server", "10.0.0.2:5506")],
-                servers: &[("server", "10.0.0.2:8080")],
-                volleys: &[
-                    Volley::harmless(Traffic::Http { from: "client", to: "10.0.0.2:8080", count: 5 }),
-                    Volley::harmless(Traffic::udp("10.0.0.2:5506", 3)),
-                ],
-                noise: &[CLOSING],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; \
+             add chain inet lab input { type filter hook input priority 0; policy drop; }; \
+             add rule inet lab input ct state established,related counter accept; \
+             add rule inet lab input ct state invalid counter drop; \
+             add rule inet lab input tcp dport 8080 counter accept; \
+             add rule inet lab input udp dport 5506 counter accept; \
+             add rule inet lab input counter drop'",
+        )],
+        sinks: &[("server", "10.0.0.2:5506")],
+        servers: &[("server", "10.0.0.2:8080")],
+        volleys: &[
+            Volley::harmless(Traffic::Http { from: "client", to: "10.0.0.2:8080", count: 5 }),
+            Volley::harmless(Traffic::udp("10.0.0.2:5506", 3)),
+        ],
+        noise: &[CLOSING],
+        ..Plain::PAIR
+    }),
 };
 
 const BIG: Traffic = Traffic::UdpDf {

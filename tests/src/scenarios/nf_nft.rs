@@ -4,7 +4,7 @@ use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::{Count, Finding};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] = &[
     NO_COUNTER,
@@ -29,25 +29,20 @@ const NO_COUNTER: Scenario = Scenario {
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5201",
     needs: &[],
     findings: &[Finding { culprit: &["nft inet lab input", "udp dport 5201"], ..Finding::RULE }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input udp dport 5201 drop'",
-                )],
-                sinks: &[("server", "10.0.0.2:5201")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5201", 3),
-                    lost: &[Lost::nft("10.0.0.2:5201", Counter::NotDelivered)],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; \
+             add chain inet lab input { type filter hook input priority 0; }; \
+             add rule inet lab input udp dport 5201 drop'",
+        )],
+        sinks: &[("server", "10.0.0.2:5201")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5201", 3),
+            lost: &[Lost::nft("10.0.0.2:5201", Counter::NotDelivered)],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const IP6_PREROUTING: Scenario = Scenario {
@@ -61,26 +56,21 @@ const IP6_PREROUTING: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Dual,
-                setup: &[(
-                    "server",
-                    "nft 'add table ip6 lab; \
-                     add chain ip6 lab early { type filter hook prerouting priority raw; }; \
-                     add rule ip6 lab early udp dport 5202 counter drop'",
-                )],
-                sinks: &[("server", "[fd00::2]:5202")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("[fd00::2]:5202", 3),
-                    lost: &[Lost::nft("[fd00::2]:5202", Counter::Nft("ip6", "lab", 1))],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Dual,
+        setup: &[(
+            "server",
+            "nft 'add table ip6 lab; \
+             add chain ip6 lab early { type filter hook prerouting priority raw; }; \
+             add rule ip6 lab early udp dport 5202 counter drop'",
+        )],
+        sinks: &[("server", "[fd00::2]:5202")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("[fd00::2]:5202", 3),
+            lost: &[Lost::nft("[fd00::2]:5202", Counter::Nft("ip6", "lab", 1))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const FORWARD: Scenario = Scenario {
@@ -95,27 +85,22 @@ const FORWARD: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Router,
-                setup: &[(
-                    "router",
-                    "nft 'add table inet lab; \
-                     add chain inet lab forward { type filter hook forward priority 0; }; \
-                     add rule inet lab forward iifname eth0 oifname eth1 udp dport 5203 counter \
-                     drop'",
-                )],
-                sinks: &[("server", "10.2.0.2:5203")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.2.0.2:5203", 3),
-                    lost: &[Lost::nft("10.2.0.2:5203", Counter::Nft("inet", "lab", 1)).at("router")],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[(
+            "router",
+            "nft 'add table inet lab; \
+             add chain inet lab forward { type filter hook forward priority 0; }; \
+             add rule inet lab forward iifname eth0 oifname eth1 udp dport 5203 counter \
+             drop'",
+        )],
+        sinks: &[("server", "10.2.0.2:5203")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.2.0.2:5203", 3),
+            lost: &[Lost::nft("10.2.0.2:5203", Counter::Nft("inet", "lab", 1)).at("router")],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const OUTPUT: Scenario = Scenario {
@@ -130,25 +115,20 @@ const OUTPUT: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "client",
-                    "nft 'add table ip lab; \
-                     add chain ip lab output { type filter hook output priority 0; }; \
-                     add rule ip lab output udp dport 5204 counter drop'",
-                )],
-                sinks: &[("server", "10.0.0.2:5204")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5204", 3),
-                    lost: &[Lost::nft("10.0.0.2:5204", Counter::Nft("ip", "lab", 1)).at("client")],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "client",
+            "nft 'add table ip lab; \
+             add chain ip lab output { type filter hook output priority 0; }; \
+             add rule ip lab output udp dport 5204 counter drop'",
+        )],
+        sinks: &[("server", "10.0.0.2:5204")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5204", 3),
+            lost: &[Lost::nft("10.0.0.2:5204", Counter::Nft("ip", "lab", 1)).at("client")],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const POLICY: Scenario = Scenario {
@@ -162,25 +142,20 @@ const POLICY: Scenario = Scenario {
         culprit: &["nft inet lab input policy drop"],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; policy drop; \
-                     }; add rule inet lab input udp dport 53 accept'",
-                )],
-                sinks: &[("server", "10.0.0.2:5205")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5205", 3),
-                    lost: &[Lost::nft("10.0.0.2:5205", Counter::NotDelivered)],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; \
+             add chain inet lab input { type filter hook input priority 0; policy drop; \
+             }; add rule inet lab input udp dport 53 accept'",
+        )],
+        sinks: &[("server", "10.0.0.2:5205")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5205", 3),
+            lost: &[Lost::nft("10.0.0.2:5205", Counter::NotDelivered)],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const JUMPS: Scenario = Scenario {
@@ -194,29 +169,24 @@ const JUMPS: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; }; \
-                     add chain inet lab one; add chain inet lab two; add chain inet lab three; \
-                     add rule inet lab input jump one; \
-                     add rule inet lab one udp dport 5000-5999 jump two; \
-                     add rule inet lab two goto three; \
-                     add rule inet lab three ip saddr 10.0.0.1 counter drop'",
-                )],
-                sinks: &[("server", "10.0.0.2:5206")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5206", 3),
-                    lost: &[Lost::nft("10.0.0.2:5206", Counter::Nft("inet", "lab", 1))],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; \
+             add chain inet lab input { type filter hook input priority 0; }; \
+             add chain inet lab one; add chain inet lab two; add chain inet lab three; \
+             add rule inet lab input jump one; \
+             add rule inet lab one udp dport 5000-5999 jump two; \
+             add rule inet lab two goto three; \
+             add rule inet lab three ip saddr 10.0.0.1 counter drop'",
+        )],
+        sinks: &[("server", "10.0.0.2:5206")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5206", 3),
+            lost: &[Lost::nft("10.0.0.2:5206", Counter::Nft("inet", "lab", 1))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const NAMED_SET: Scenario = Scenario {
@@ -230,26 +200,21 @@ const NAMED_SET: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; add set inet lab banned { type ipv4_addr; \
-                     flags interval; }; add element inet lab banned { 10.0.0.1, 192.0.2.0/24 }; \
-                     add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input ip saddr @banned counter drop'",
-                )],
-                sinks: &[("server", "10.0.0.2:5207")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5207", 3),
-                    lost: &[Lost::nft("10.0.0.2:5207", Counter::Nft("inet", "lab", 1))],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; add set inet lab banned { type ipv4_addr; \
+             flags interval; }; add element inet lab banned { 10.0.0.1, 192.0.2.0/24 }; \
+             add chain inet lab input { type filter hook input priority 0; }; \
+             add rule inet lab input ip saddr @banned counter drop'",
+        )],
+        sinks: &[("server", "10.0.0.2:5207")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5207", 3),
+            lost: &[Lost::nft("10.0.0.2:5207", Counter::Nft("inet", "lab", 1))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const ANONYMOUS_SET: Scenario = Scenario {
@@ -264,31 +229,26 @@ const ANONYMOUS_SET: Scenario = Scenario {
         numbers: &[("packets", 5)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input udp dport { 5208, 5209, 5300-5310 } counter drop'",
-                )],
-                sinks: &[("server", "10.0.0.2:5208"), ("server", "10.0.0.2:5209")],
-                volleys: &[
-                    Volley {
-                        traffic: Traffic::udp("10.0.0.2:5208", 3),
-                        lost: &[Lost::nft("10.0.0.2:5208", Counter::Nft("inet", "lab", 1))],
-                    },
-                    Volley {
-                        traffic: Traffic::udp("10.0.0.2:5209", 2),
-                        lost: &[Lost::nft("10.0.0.2:5209", Counter::Nft("inet", "lab", 1))],
-                    },
-                ],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; \
+             add chain inet lab input { type filter hook input priority 0; }; \
+             add rule inet lab input udp dport { 5208, 5209, 5300-5310 } counter drop'",
+        )],
+        sinks: &[("server", "10.0.0.2:5208"), ("server", "10.0.0.2:5209")],
+        volleys: &[
+            Volley {
+                traffic: Traffic::udp("10.0.0.2:5208", 3),
+                lost: &[Lost::nft("10.0.0.2:5208", Counter::Nft("inet", "lab", 1))],
+            },
+            Volley {
+                traffic: Traffic::udp("10.0.0.2:5209", 2),
+                lost: &[Lost::nft("10.0.0.2:5209", Counter::Nft("inet", "lab", 1))],
+            },
+        ],
+        ..Plain::PAIR
+    }),
 };
 
 const VMAP: Scenario = Scenario {
@@ -298,28 +258,23 @@ const VMAP: Scenario = Scenario {
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.2:5210, and 2 that arrive → :5211",
     needs: &[],
     findings: &[Finding { culprit: &["nft inet lab input", "vmap", "5210"], ..Finding::RULE }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input udp dport vmap { 5210 : drop, 5211 : accept }'",
-                )],
-                sinks: &[("server", "10.0.0.2:5210"), ("server", "10.0.0.2:5211")],
-                volleys: &[
-                    Volley {
-                        traffic: Traffic::udp("10.0.0.2:5210", 3),
-                        lost: &[Lost::nft("10.0.0.2:5210", Counter::NotDelivered)],
-                    },
-                    Volley::harmless(Traffic::udp("10.0.0.2:5211", 2)),
-                ],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; \
+             add chain inet lab input { type filter hook input priority 0; }; \
+             add rule inet lab input udp dport vmap { 5210 : drop, 5211 : accept }'",
+        )],
+        sinks: &[("server", "10.0.0.2:5210"), ("server", "10.0.0.2:5211")],
+        volleys: &[
+            Volley {
+                traffic: Traffic::udp("10.0.0.2:5210", 3),
+                lost: &[Lost::nft("10.0.0.2:5210", Counter::NotDelivered)],
+            },
+            Volley::harmless(Traffic::udp("10.0.0.2:5211", 2)),
+        ],
+        ..Plain::PAIR
+    }),
 };
 
 const THOUSAND: Scenario = Scenario {
@@ -333,25 +288,20 @@ const THOUSAND: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "(echo 'table inet lab { chain input { type filter hook input priority 0;'; \
-                     for port in $(seq 5100 6098); do echo \"udp dport $port drop\"; done; \
-                     echo '}'; echo '}') | sed 's/5999 drop/5999 counter drop/' | nft -f -",
-                )],
-                sinks: &[("server", "10.0.0.2:5999")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5999", 3),
-                    lost: &[Lost::nft("10.0.0.2:5999", Counter::Nft("inet", "lab", 1))],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "(echo 'table inet lab { chain input { type filter hook input priority 0;'; \
+             for port in $(seq 5100 6098); do echo \"udp dport $port drop\"; done; \
+             echo '}'; echo '}') | sed 's/5999 drop/5999 counter drop/' | nft -f -",
+        )],
+        sinks: &[("server", "10.0.0.2:5999")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5999", 3),
+            lost: &[Lost::nft("10.0.0.2:5999", Counter::Nft("inet", "lab", 1))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const TWO_RULES: Scenario = Scenario {
@@ -365,27 +315,22 @@ const TWO_RULES: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input ip saddr 10.0.0.1 udp dport 5212 meta length > 1000 \
-                     counter drop; \
-                     add rule inet lab input ip saddr 10.0.0.1 udp dport 5212 counter drop'",
-                )],
-                sinks: &[("server", "10.0.0.2:5212")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5212", 3),
-                    lost: &[Lost::nft("10.0.0.2:5212", Counter::Nft("inet", "lab", 2))],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; \
+             add chain inet lab input { type filter hook input priority 0; }; \
+             add rule inet lab input ip saddr 10.0.0.1 udp dport 5212 meta length > 1000 \
+             counter drop; \
+             add rule inet lab input ip saddr 10.0.0.1 udp dport 5212 counter drop'",
+        )],
+        sinks: &[("server", "10.0.0.2:5212")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5212", 3),
+            lost: &[Lost::nft("10.0.0.2:5212", Counter::Nft("inet", "lab", 2))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const NUMGEN: Scenario = Scenario {
@@ -399,29 +344,24 @@ const NUMGEN: Scenario = Scenario {
         culprit: &["nft inet lab input", "numgen random"],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input udp dport 5213 numgen random mod 100 < 50 counter \
-                     drop'",
-                )],
-                sinks: &[("server", "10.0.0.2:5213")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5213", 30),
-                    lost: &[Lost {
-                        share: Share::AsCounted,
-                        ..Lost::nft("10.0.0.2:5213", Counter::Nft("inet", "lab", 1))
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; \
+             add chain inet lab input { type filter hook input priority 0; }; \
+             add rule inet lab input udp dport 5213 numgen random mod 100 < 50 counter \
+             drop'",
+        )],
+        sinks: &[("server", "10.0.0.2:5213")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5213", 30),
+            lost: &[Lost {
+                share: Share::AsCounted,
+                ..Lost::nft("10.0.0.2:5213", Counter::Nft("inet", "lab", 1))
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const LIMIT: Scenario = Scenario {
@@ -435,27 +375,22 @@ const LIMIT: Scenario = Scenario {
         culprit: &["nft inet lab input", "limit rate over"],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; \
-                     add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input udp dport 5214 limit rate over 1/hour burst 2 \
-                     packets counter drop'",
-                )],
-                sinks: &[("server", "10.0.0.2:5214")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5214", 8),
-                    lost: &[Lost {
-                        share: Share::AsCounted,
-                        ..Lost::nft("10.0.0.2:5214", Counter::Nft("inet", "lab", 1))
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; \
+             add chain inet lab input { type filter hook input priority 0; }; \
+             add rule inet lab input udp dport 5214 limit rate over 1/hour burst 2 \
+             packets counter drop'",
+        )],
+        sinks: &[("server", "10.0.0.2:5214")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5214", 8),
+            lost: &[Lost {
+                share: Share::AsCounted,
+                ..Lost::nft("10.0.0.2:5214", Counter::Nft("inet", "lab", 1))
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };

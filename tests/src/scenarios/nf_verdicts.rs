@@ -8,7 +8,7 @@ use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::Finding;
-use crate::scenario::{Noise, Scenario};
+use crate::scenario::{Noise, Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] = &[
     REJECT_LEGACY,
@@ -34,23 +34,18 @@ const REJECT_LEGACY: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[("server", "iptables-legacy -A INPUT -p udp --dport 5301 -j REJECT")],
-                sinks: &[("server", "10.0.0.2:5301")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5301", 3),
-                    lost: &[Lost::legacy(
-                        "10.0.0.2:5301",
-                        Counter::Iptables("iptables-legacy", "filter", "INPUT", 1),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("server", "iptables-legacy -A INPUT -p udp --dport 5301 -j REJECT")],
+        sinks: &[("server", "10.0.0.2:5301")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5301", 3),
+            lost: &[Lost::legacy(
+                "10.0.0.2:5301",
+                Counter::Iptables("iptables-legacy", "filter", "INPUT", 1),
+            )],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const REJECT_IP6: Scenario = Scenario {
@@ -65,28 +60,20 @@ const REJECT_IP6: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Dual,
-                setup: &[(
-                    "server",
-                    "ip6tables -A INPUT -p udp --dport 5302 -j REJECT --reject-with \
-                     icmp6-adm-prohibited",
-                )],
-                sinks: &[("server", "[fd00::2]:5302")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("[fd00::2]:5302", 3),
-                    lost: &[Lost::nft(
-                        "[fd00::2]:5302",
-                        Counter::Iptables("ip6tables", "filter", "INPUT", 1),
-                    )],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Dual,
+        setup: &[(
+            "server",
+            "ip6tables -A INPUT -p udp --dport 5302 -j REJECT --reject-with \
+             icmp6-adm-prohibited",
+        )],
+        sinks: &[("server", "[fd00::2]:5302")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("[fd00::2]:5302", 3),
+            lost: &[Lost::nft("[fd00::2]:5302", Counter::Iptables("ip6tables", "filter", "INPUT", 1))],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const REJECT_NFT: Scenario = Scenario {
@@ -102,26 +89,21 @@ const REJECT_NFT: Scenario = Scenario {
         numbers: &[("packets", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Router,
-                setup: &[(
-                    "router",
-                    "nft 'add table inet lab; \
-                     add chain inet lab forward { type filter hook forward priority 0; }; \
-                     add rule inet lab forward udp dport 5303 counter reject'",
-                )],
-                sinks: &[("server", "10.2.0.2:5303")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.2.0.2:5303", 3),
-                    lost: &[Lost::nft("10.2.0.2:5303", Counter::Nft("inet", "lab", 1)).at("router")],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[(
+            "router",
+            "nft 'add table inet lab; \
+             add chain inet lab forward { type filter hook forward priority 0; }; \
+             add rule inet lab forward udp dport 5303 counter reject'",
+        )],
+        sinks: &[("server", "10.2.0.2:5303")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.2.0.2:5303", 3),
+            lost: &[Lost::nft("10.2.0.2:5303", Counter::Nft("inet", "lab", 1)).at("router")],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const INVALID_NFT: Scenario = Scenario {
@@ -137,35 +119,27 @@ const INVALID_NFT: Scenario = Scenario {
         numbers: &[("packets", 4)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[
-                    (
-                        "server",
-                        "nft 'add table inet lab; \
-                         add chain inet lab input { type filter hook input priority 0; }; \
-                         add rule inet lab input ct state invalid counter drop'",
-                    ),
-                    ("server", STRICT),
-                ],
-                volleys: &[Volley {
-                    traffic: Traffic::Ack {
-                        from: "client",
-                        src: CLIENT_V4,
-                        to: SocketAddrV4::new(SERVER_V4, 5304),
-                        count: 4,
-                    },
-                    lost: &[Lost {
-                        proto: "tcp",
-                        ..Lost::nft("10.0.0.2:5304", Counter::Nft("inet", "lab", 1))
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            (
+                "server",
+                "nft 'add table inet lab; \
+                 add chain inet lab input { type filter hook input priority 0; }; \
+                 add rule inet lab input ct state invalid counter drop'",
+            ),
+            ("server", STRICT),
+        ],
+        volleys: &[Volley {
+            traffic: Traffic::Ack {
+                from: "client",
+                src: CLIENT_V4,
+                to: SocketAddrV4::new(SERVER_V4, 5304),
+                count: 4,
+            },
+            lost: &[Lost { proto: "tcp", ..Lost::nft("10.0.0.2:5304", Counter::Nft("inet", "lab", 1)) }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const INVALID_IPTABLES: Scenario = Scenario {
@@ -181,30 +155,22 @@ const INVALID_IPTABLES: Scenario = Scenario {
         numbers: &[("packets", 4)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[
-                    ("server", "iptables -A INPUT -m conntrack --ctstate INVALID -j DROP"),
-                    ("server", STRICT),
-                ],
-                volleys: &[Volley {
-                    traffic: Traffic::Ack {
-                        from: "client",
-                        src: CLIENT_V4,
-                        to: SocketAddrV4::new(SERVER_V4, 5305),
-                        count: 4,
-                    },
-                    lost: &[Lost {
-                        proto: "tcp",
-                        ..Lost::nft("10.0.0.2:5305", Counter::Iptables("iptables", "filter", "INPUT", 1))
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("server", "iptables -A INPUT -m conntrack --ctstate INVALID -j DROP"), ("server", STRICT)],
+        volleys: &[Volley {
+            traffic: Traffic::Ack {
+                from: "client",
+                src: CLIENT_V4,
+                to: SocketAddrV4::new(SERVER_V4, 5305),
+                count: 4,
+            },
+            lost: &[Lost {
+                proto: "tcp",
+                ..Lost::nft("10.0.0.2:5305", Counter::Iptables("iptables", "filter", "INPUT", 1))
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const QUEUE: Scenario = Scenario {
@@ -220,24 +186,19 @@ const QUEUE: Scenario = Scenario {
         numbers: &[("queue", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[("server", "iptables -A INPUT -p udp --dport 5306 -j NFQUEUE --queue-num 3")],
-                sinks: &[("server", "10.0.0.2:5306")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5306", 3),
-                    lost: &[Lost {
-                        reason: "NOT_SPECIFIED",
-                        symbols: &["nf_queue"],
-                        ..Lost::nft("10.0.0.2:5306", Counter::Iptables("iptables", "filter", "INPUT", 1))
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("server", "iptables -A INPUT -p udp --dport 5306 -j NFQUEUE --queue-num 3")],
+        sinks: &[("server", "10.0.0.2:5306")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5306", 3),
+            lost: &[Lost {
+                reason: "NOT_SPECIFIED",
+                symbols: &["nf_queue"],
+                ..Lost::nft("10.0.0.2:5306", Counter::Iptables("iptables", "filter", "INPUT", 1))
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const QUEUE_FULL: Scenario = Scenario {
@@ -253,15 +214,13 @@ const QUEUE_FULL: Scenario = Scenario {
         numbers: &[("queue", 3)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[
-                    ("server", "iptables -A INPUT -p udp --dport 5309 -j NFQUEUE --queue-num 3"),
-                    // NFQNL_MSG_CONFIG to queue 3: NFQA_CFG_CMD bind; NFQA_CFG_PARAMS metadata only, NFQA_CFG_QUEUE_MAXLEN 3.
-                    (
-                        "server",
-                        r#"perl -e 'socket(S, 16, 3, 12) && bind(S, pack("SSLL", 16, 0, 0, 0)) or die $!;
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("server", "iptables -A INPUT -p udp --dport 5309 -j NFQUEUE --queue-num 3"),
+            // NFQNL_MSG_CONFIG to queue 3: NFQA_CFG_CMD bind; NFQA_CFG_PARAMS metadata only, NFQA_CFG_QUEUE_MAXLEN 3.
+            (
+                "server",
+                r#"perl -e 'socket(S, 16, 3, 12) && bind(S, pack("SSLL", 16, 0, 0, 0)) or die $!;
                             sub at { my ($type, $data) = @_;
                                 pack("SS", 4 + length $data, $type) . $data . "\0" x (-length($data) % 4) }
                             sub say_to { my $body = pack("CCn", 0, 0, 3) . join "", @_;
@@ -270,26 +229,23 @@ const QUEUE_FULL: Scenario = Scenario {
                             say_to(at(1, pack("CCn", 1, 0, 2)));
                             say_to(at(2, pack("NC", 0, 1)), at(3, pack("N", 3)));
                             fork or do { close STDOUT; close STDERR; sleep 3600 }'"#,
-                    ),
-                ],
-                sinks: &[("server", "10.0.0.2:5309")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.0.0.2:5309", 10),
-                    lost: &[Lost {
-                        reason: "NOT_SPECIFIED",
-                        symbols: &["nf_queue"],
-                        share: Share::AsCounted,
-                        ..Lost::nft(
-                            "10.0.0.2:5309",
-                            Counter::Shell("awk '{ print $6 }' /proc/net/netfilter/nfnetlink_queue"),
-                        )
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+            ),
+        ],
+        sinks: &[("server", "10.0.0.2:5309")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5309", 10),
+            lost: &[Lost {
+                reason: "NOT_SPECIFIED",
+                symbols: &["nf_queue"],
+                share: Share::AsCounted,
+                ..Lost::nft(
+                    "10.0.0.2:5309",
+                    Counter::Shell("awk '{ print $6 }' /proc/net/netfilter/nfnetlink_queue"),
+                )
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const QUEUE_LEGACY: Scenario = Scenario {
@@ -306,32 +262,21 @@ const QUEUE_LEGACY: Scenario = Scenario {
         numbers: &[("queue", 9)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                stage: Stage::Router,
-                setup: &[(
-                    "router",
-                    "iptables-legacy -A FORWARD -p udp --dport 5307 -j NFQUEUE --queue-num 9",
-                )],
-                sinks: &[("server", "10.2.0.2:5307")],
-                volleys: &[Volley {
-                    traffic: Traffic::udp("10.2.0.2:5307", 3),
-                    lost: &[Lost {
-                        reason: "NOT_SPECIFIED",
-                        symbols: &["nf_queue"],
-                        ..Lost::legacy(
-                            "10.2.0.2:5307",
-                            Counter::Iptables("iptables-legacy", "filter", "FORWARD", 1),
-                        )
-                        .at("router")
-                    }],
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Router,
+        setup: &[("router", "iptables-legacy -A FORWARD -p udp --dport 5307 -j NFQUEUE --queue-num 9")],
+        sinks: &[("server", "10.2.0.2:5307")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.2.0.2:5307", 3),
+            lost: &[Lost {
+                reason: "NOT_SPECIFIED",
+                symbols: &["nf_queue"],
+                ..Lost::legacy("10.2.0.2:5307", Counter::Iptables("iptables-legacy", "filter", "FORWARD", 1))
+                    .at("router")
+            }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const REJECT_RESET: Scenario = Scenario {
@@ -346,35 +291,27 @@ const REJECT_RESET: Scenario = Scenario {
         numbers: &[("packets", 4)],
         ..Finding::RULE
     }],
-    setup: || {
-        const {
-            Plain {
-                setup: &[(
-                    "server",
-                    "nft 'add table inet lab; add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input tcp dport 5308 counter reject with tcp reset'",
-                )],
-                volleys: &[Volley {
-                    traffic: Traffic::Syn {
-                        from: "client",
-                        src: CLIENT_V4,
-                        to: SocketAddrV4::new(SERVER_V4, 5308),
-                        count: 4,
-                    },
-                    lost: &[Lost {
-                        proto: "tcp",
-                        ..Lost::nft("10.0.0.2:5308", Counter::Nft("inet", "lab", 1))
-                    }],
-                }],
-                noise: &[Noise {
-                    symbols: &["tcp_v4_rcv"],
-                    why: "the RSTs, which meet no socket at the sender of raw SYNs",
-                }],
-                ..Plain::PAIR
-            }
-        }
-        .lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "server",
+            "nft 'add table inet lab; add chain inet lab input { type filter hook input priority 0; }; \
+             add rule inet lab input tcp dport 5308 counter reject with tcp reset'",
+        )],
+        volleys: &[Volley {
+            traffic: Traffic::Syn {
+                from: "client",
+                src: CLIENT_V4,
+                to: SocketAddrV4::new(SERVER_V4, 5308),
+                count: 4,
+            },
+            lost: &[Lost { proto: "tcp", ..Lost::nft("10.0.0.2:5308", Counter::Nft("inet", "lab", 1)) }],
+        }],
+        noise: &[Noise {
+            symbols: &["tcp_v4_rcv"],
+            why: "the RSTs, which meet no socket at the sender of raw SYNs",
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 /// Without it a bare ACK opens a connection in the eyes of the kernel. The first rule on connections brings the setting.

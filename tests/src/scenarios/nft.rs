@@ -8,7 +8,7 @@ use super::pair::{MULTICAST_NOISE, Pair, SERVER_V6, at_server, from_client};
 use crate::counters::nft_counters;
 use crate::finding::{Count, Finding};
 use crate::netns::Netns;
-use crate::scenario::{Endpoint, Expected, Lab, Scenario, Shot};
+use crate::scenario::{Endpoint, Expected, Lab, Scenario, Setup, Shot};
 use crate::traffic::udp_send;
 use crate::wait::{LIMIT, wait_until};
 
@@ -26,7 +26,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
         numbers: &[("packets", 6)],
         ..Finding::RULE
     }],
-    setup: || Ok(Box::new(NftDrop::new(3)?)),
+    lab: Setup::Code(|| Ok(Box::new(NftDrop::new(3)?))),
 };
 
 /// `udp dport PORT counter drop` in the input hook of both families, in a table `lab`.

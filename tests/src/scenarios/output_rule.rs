@@ -8,7 +8,7 @@ use super::pair::{Pair, at_server, from_client};
 use crate::counters::iptables_counters;
 use crate::finding::Finding;
 use crate::netns::Netns;
-use crate::scenario::{Expected, Lab, Scenario, Shot};
+use crate::scenario::{Expected, Lab, Scenario, Setup, Shot};
 use crate::traffic::{udp_bind, udp_send_through};
 
 const PORT: u16 = 4444;
@@ -25,7 +25,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
         numbers: &[("packets", 4)],
         ..Finding::RULE
     }],
-    setup: || Ok(Box::new(OutputRule::new("iptables", 4)?)),
+    lab: Setup::Code(|| Ok(Box::new(OutputRule::new("iptables", 4)?))),
 };
 
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::bpf::ObjectFile;
 use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
-use crate::scenario::{Lab, Scenario};
+use crate::scenario::{Lab, Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] =
     &[XDP_GENERIC, XDP_NATIVE, TC_INGRESS, TC_EGRESS, CGROUP_EGRESS, CGROUP_INGRESS];
@@ -67,13 +67,13 @@ const XDP_GENERIC: Scenario = Scenario {
     packets: "4 UDP datagrams, 10.0.0.1 → 10.0.0.2:5370",
     needs: &[LIBBPF],
     findings: &[FOUND],
-    setup: || with_xdp(PLAIN.lab()?, "ip link set dev eth0 xdpgeneric obj OBJECT sec xdp"),
+    lab: Setup::Code(|| with_xdp(PLAIN.lab()?, "ip link set dev eth0 xdpgeneric obj OBJECT sec xdp")),
 };
 
 const XDP_NATIVE: Scenario = Scenario {
     name: "bpf-xdp-native",
     summary: "an XDP program that drops everything, in the driver of veth",
-    setup: || {
+    lab: Setup::Code(|| {
         const NATIVE: Plain = Plain {
             volleys: &[Volley {
                 traffic: Traffic::udp("10.0.0.2:5370", 4),
@@ -82,7 +82,7 @@ const XDP_NATIVE: Scenario = Scenario {
             ..PLAIN
         };
         with_xdp(NATIVE.lab()?, "ip link set dev eth0 xdpdrv obj OBJECT sec xdp")
-    },
+    }),
     ..XDP_GENERIC
 };
 
@@ -90,7 +90,7 @@ const TC_INGRESS: Scenario = Scenario {
     name: "bpf-tc-ingress",
     summary: "a BPF program at the ingress of a device drops everything",
     findings: &[Finding { kind: "bpf/tc-ingress", culprit: &["lab_tc_drop", "eth0"], ..FOUND }],
-    setup: || {
+    lab: Setup::Code(|| {
         const INGRESS: Plain = Plain {
             volleys: &[Volley {
                 traffic: Traffic::udp("10.0.0.2:5370", 4),
@@ -108,7 +108,7 @@ const TC_INGRESS: Scenario = Scenario {
             "server",
             "tc qdisc add dev eth0 clsact && tc filter add dev eth0 ingress bpf da obj OBJECT sec tc",
         )
-    },
+    }),
     ..XDP_GENERIC
 };
 
@@ -121,7 +121,7 @@ const TC_EGRESS: Scenario = Scenario {
         culprit: &["lab_tc_drop", "eth0"],
         ..FOUND
     }],
-    setup: || {
+    lab: Setup::Code(|| {
         const EGRESS: Plain = Plain {
             volleys: &[Volley {
                 traffic: Traffic::udp("10.0.0.2:5370", 4),
@@ -140,7 +140,7 @@ const TC_EGRESS: Scenario = Scenario {
             "client",
             "tc qdisc add dev eth0 clsact && tc filter add dev eth0 egress bpf da obj OBJECT sec tc",
         )
-    },
+    }),
     ..XDP_GENERIC
 };
 
@@ -159,7 +159,7 @@ const CGROUP_EGRESS: Scenario = Scenario {
         fix: Fix::None("whoever attached the program must detach it"),
         ..FOUND
     }],
-    setup: || Ok(Box::new(Caged::new(Refused::Sending)?)),
+    lab: Setup::Code(|| Ok(Box::new(Caged::new(Refused::Sending)?))),
     ..XDP_GENERIC
 };
 
@@ -173,6 +173,6 @@ const CGROUP_INGRESS: Scenario = Scenario {
         fix: Fix::None("whoever attached the program must detach it"),
         ..FOUND
     }],
-    setup: || Ok(Box::new(Caged::new(Refused::Receiving)?)),
+    lab: Setup::Code(|| Ok(Box::new(Caged::new(Refused::Receiving)?))),
     ..XDP_GENERIC
 };

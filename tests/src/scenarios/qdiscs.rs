@@ -5,7 +5,7 @@ use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] =
     &[HTB_LEAF, TBF_LEAF, PRIO_LEAF, OVERSIZE, NETEM, FQ_CODEL, FQ, HFSC, DRR];
@@ -53,18 +53,15 @@ const HTB_LEAF: Scenario = Scenario {
     packets: "20 UDP datagrams of 400 bytes, 10.0.0.1 → 10.0.0.2:5350, through pfifo limit 3 in a class of 8 kbit/s",
     needs: &[Need::Qdisc("htb")],
     findings: &[Finding { numbers: &[("limit", 3)], ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[(
-                "client",
-                "tc qdisc add dev eth0 root handle 1: htb default 10 \
-                 && tc class add dev eth0 parent 1: classid 1:10 htb rate 8kbit burst 1600 \
-                 && tc qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 3",
-            )],
-            ..SLOW
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "client",
+            "tc qdisc add dev eth0 root handle 1: htb default 10 \
+             && tc class add dev eth0 parent 1: classid 1:10 htb rate 8kbit burst 1600 \
+             && tc qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 3",
+        )],
+        ..SLOW
+    }),
 };
 
 const TBF_LEAF: Scenario = Scenario {
@@ -72,17 +69,14 @@ const TBF_LEAF: Scenario = Scenario {
     summary: "a token bucket whose inner queue is full, by packets",
     packets: "20 UDP datagrams of 400 bytes, 10.0.0.1 → 10.0.0.2:5350, through pfifo limit 3 in a tbf of 8 kbit/s",
     needs: &[],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[(
-                "client",
-                "tc qdisc add dev eth0 root handle 1: tbf rate 8kbit burst 1600 limit 100000 \
-                 && tc qdisc add dev eth0 parent 1:1 handle 10: pfifo limit 3",
-            )],
-            ..SLOW
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "client",
+            "tc qdisc add dev eth0 root handle 1: tbf rate 8kbit burst 1600 limit 100000 \
+             && tc qdisc add dev eth0 parent 1:1 handle 10: pfifo limit 3",
+        )],
+        ..SLOW
+    }),
     ..HTB_LEAF
 };
 
@@ -91,19 +85,16 @@ const PRIO_LEAF: Scenario = Scenario {
     summary: "a band of prio whose own queue is full, behind a token bucket",
     packets: "20 UDP datagrams of 400 bytes, 10.0.0.1 → 10.0.0.2:5350, through pfifo limit 3 in the third band",
     needs: &[Need::Qdisc("prio")],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[(
-                "client",
-                // All that is neither bulk nor interactive goes by the third band.
-                "tc qdisc add dev eth0 root handle 1: tbf rate 8kbit burst 1600 limit 100000 \
-                 && tc qdisc add dev eth0 parent 1:1 handle 2: prio priomap 2 2 2 2 2 2 0 0 2 2 2 2 2 2 2 2 \
-                 && tc qdisc add dev eth0 parent 2:3 handle 10: pfifo limit 3",
-            )],
-            ..SLOW
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "client",
+            // All that is neither bulk nor interactive goes by the third band.
+            "tc qdisc add dev eth0 root handle 1: tbf rate 8kbit burst 1600 limit 100000 \
+             && tc qdisc add dev eth0 parent 1:1 handle 2: prio priomap 2 2 2 2 2 2 0 0 2 2 2 2 2 2 2 2 \
+             && tc qdisc add dev eth0 parent 2:3 handle 10: pfifo limit 3",
+        )],
+        ..SLOW
+    }),
     ..HTB_LEAF
 };
 
@@ -119,20 +110,14 @@ const OVERSIZE: Scenario = Scenario {
         numbers: &[("burst", 1000)],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[(
-                "client",
-                "tc qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 1000 limit 100000",
-            )],
-            volleys: &[Volley {
-                traffic: Traffic::Udp { from: "client", to: "10.0.0.2:5350", count: 4, payload: 1400 },
-                lost: &[Lost { share: Share::All, ..LOST }],
-            }],
-            ..SLOW
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("client", "tc qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 1000 limit 100000")],
+        volleys: &[Volley {
+            traffic: Traffic::Udp { from: "client", to: "10.0.0.2:5350", count: 4, payload: 1400 },
+            lost: &[Lost { share: Share::All, ..LOST }],
+        }],
+        ..SLOW
+    }),
     ..HTB_LEAF
 };
 
@@ -142,13 +127,10 @@ const NETEM: Scenario = Scenario {
     packets: "20 UDP datagrams of 400 bytes, 10.0.0.1 → 10.0.0.2:5350",
     needs: &[Need::Qdisc("netem loss 100%")],
     findings: &[Finding { kind: "queue/netem", severity: "policy", culprit: &["netem 1:", "eth0"], ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[("client", "tc qdisc add dev eth0 root handle 1: netem loss 100%")],
-            ..ALL_LOST
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("client", "tc qdisc add dev eth0 root handle 1: netem loss 100%")],
+        ..ALL_LOST
+    }),
     ..HTB_LEAF
 };
 
@@ -158,20 +140,17 @@ const FQ_CODEL: Scenario = Scenario {
     packets: "20 UDP datagrams of 400 bytes, 10.0.0.1 → 10.0.0.2:5350, through fq_codel limit 3 in a class of 8 kbit/s",
     needs: &[Need::Qdisc("htb"), Need::Qdisc("fq_codel")],
     findings: &[Finding { culprit: &["fq_codel 10:", "eth0"], numbers: &[("limit", 3)], ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[(
-                "client",
-                // Patient, so that nothing is dropped but for the limit.
-                "tc qdisc add dev eth0 root handle 1: htb default 10 \
-                 && tc class add dev eth0 parent 1: classid 1:10 htb rate 8kbit burst 1600 \
-                 && tc qdisc add dev eth0 parent 1:10 handle 10: fq_codel limit 3 target 100s interval 200s",
-            )],
-            volleys: &[Volley { traffic: SENT, lost: &[Lost { reason: "QDISC_OVERLIMIT", ..LOST }] }],
-            ..SLOW
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[(
+            "client",
+            // Patient, so that nothing is dropped but for the limit.
+            "tc qdisc add dev eth0 root handle 1: htb default 10 \
+             && tc class add dev eth0 parent 1: classid 1:10 htb rate 8kbit burst 1600 \
+             && tc qdisc add dev eth0 parent 1:10 handle 10: fq_codel limit 3 target 100s interval 200s",
+        )],
+        volleys: &[Volley { traffic: SENT, lost: &[Lost { reason: "QDISC_OVERLIMIT", ..LOST }] }],
+        ..SLOW
+    }),
     ..HTB_LEAF
 };
 
@@ -185,14 +164,11 @@ const FQ: Scenario = Scenario {
         numbers: &[("limit", 10_000), ("flow_limit", 3)],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[("client", "tc qdisc add dev eth0 root handle 1: fq flow_limit 3 maxrate 8kbit")],
-            volleys: &[Volley { traffic: SENT, lost: &[Lost { reason: "FQ_FLOW_LIMIT", ..LOST }] }],
-            ..SLOW
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[("client", "tc qdisc add dev eth0 root handle 1: fq flow_limit 3 maxrate 8kbit")],
+        volleys: &[Volley { traffic: SENT, lost: &[Lost { reason: "FQ_FLOW_LIMIT", ..LOST }] }],
+        ..SLOW
+    }),
     ..HTB_LEAF
 };
 
@@ -211,21 +187,18 @@ const HFSC: Scenario = Scenario {
         culprit: &["hfsc 1:", "eth0"],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                (
-                    "client",
-                    "tc qdisc add dev eth0 root handle 1: hfsc \
-                     && tc class add dev eth0 parent 1: classid 1:1 hfsc sc rate 1gbit ul rate 1gbit \
-                     && tc class add dev eth0 parent 1:1 classid 1:10 hfsc sc rate 1gbit",
-                ),
-                ("client", ALL_BUT_IPV4),
-            ],
-            ..ALL_LOST
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            (
+                "client",
+                "tc qdisc add dev eth0 root handle 1: hfsc \
+                 && tc class add dev eth0 parent 1: classid 1:1 hfsc sc rate 1gbit ul rate 1gbit \
+                 && tc class add dev eth0 parent 1:1 classid 1:10 hfsc sc rate 1gbit",
+            ),
+            ("client", ALL_BUT_IPV4),
+        ],
+        ..ALL_LOST
+    }),
     ..HTB_LEAF
 };
 
@@ -234,19 +207,16 @@ const DRR: Scenario = Scenario {
     summary: "a drr that has no filter for the packets",
     needs: &[Need::Qdisc("drr"), MATCHALL],
     findings: &[Finding { culprit: &["drr 1:", "eth0"], ..HFSC.findings[0] }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                (
-                    "client",
-                    "tc qdisc add dev eth0 root handle 1: drr && tc class add dev eth0 parent 1: classid 1:10 drr",
-                ),
-                ("client", ALL_BUT_IPV4),
-            ],
-            ..ALL_LOST
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            (
+                "client",
+                "tc qdisc add dev eth0 root handle 1: drr && tc class add dev eth0 parent 1: classid 1:10 drr",
+            ),
+            ("client", ALL_BUT_IPV4),
+        ],
+        ..ALL_LOST
+    }),
     ..HFSC
 };
 

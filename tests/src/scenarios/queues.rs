@@ -13,7 +13,7 @@ use super::pair::{CLIENT_V4, Pair, at_server, from_client};
 use crate::counters::{nstat, qdisc_stats, udp_socket_drops};
 use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
-use crate::scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
+use crate::scenario::{Endpoint, Expected, Lab, Noise, Scenario, Setup, Shot};
 use crate::traffic::{UdpSink, udp_bind, udp_send, udp_send_through};
 use crate::wait::settle;
 
@@ -36,7 +36,7 @@ pub(super) const RCVBUF: Scenario = Scenario {
         numbers: &[],
         fix: Fix::None("the process must read its socket, whatever the size of the buffer"),
     }],
-    setup: || Ok(Box::new(RcvBuf::held_by_child(10)?)),
+    lab: Setup::Code(|| Ok(Box::new(RcvBuf::held_by_child(10)?))),
 };
 
 pub(super) const QDISC: Scenario = Scenario {
@@ -55,7 +55,7 @@ pub(super) const QDISC: Scenario = Scenario {
         numbers: &[],
         fix: Fix::Stops,
     }],
-    setup: || Ok(Box::new(Qdisc::tbf(20)?)),
+    lab: Setup::Code(|| Ok(Box::new(Qdisc::tbf(20)?))),
 };
 
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Setup};
 use crate::traffic::Odd;
 
 pub(super) const ALL: &[Scenario] = &[
@@ -74,16 +74,13 @@ const NO_ROUTE: Scenario = Scenario {
         fix: Fix::None("which way the route must go, only its owner knows"),
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: Traffic::udp("10.9.0.1:5330", 4),
-                lost: &[Lost { counted: ("router", Counter::Nstat("IpExtInNoRoutes")), ..LOST }],
-            }],
-            ..ROUTER
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.9.0.1:5330", 4),
+            lost: &[Lost { counted: ("router", Counter::Nstat("IpExtInNoRoutes")), ..LOST }],
+        }],
+        ..ROUTER
+    }),
 };
 
 const NO_ROUTE_V6: Scenario = Scenario {
@@ -96,13 +93,10 @@ const NO_ROUTE_V6: Scenario = Scenario {
         fix: Fix::None("which way the route must go, only its owner knows"),
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley { traffic: Traffic::udp("[fd09::1]:5330", 4), lost: &[LOST_V6] }],
-            ..ROUTER
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley { traffic: Traffic::udp("[fd09::1]:5330", 4), lost: &[LOST_V6] }],
+        ..ROUTER
+    }),
     ..NO_ROUTE
 };
 
@@ -123,17 +117,14 @@ const BLACKHOLE: Scenario = Scenario {
         culprit: &["blackhole 10.9.0.0/16"],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[BEHIND, DEFAULT, ("router", "ip route add blackhole 10.9.0.0/16")],
-            volleys: &[Volley {
-                traffic: Traffic::udp("10.9.0.1:5330", 4),
-                lost: &[Lost { reason: "NOT_SPECIFIED", ..LOST }],
-            }],
-            ..BEYOND
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[BEHIND, DEFAULT, ("router", "ip route add blackhole 10.9.0.0/16")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.9.0.1:5330", 4),
+            lost: &[Lost { reason: "NOT_SPECIFIED", ..LOST }],
+        }],
+        ..BEYOND
+    }),
     ..NO_ROUTE
 };
 
@@ -154,22 +145,19 @@ const BLACKHOLE_V6: Scenario = Scenario {
         culprit: &["blackhole fd09::/64"],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[BEHIND, DEFAULT, COUNT_V6, ("router", "ip route add blackhole fd09::/64")],
-            volleys: &[Volley {
-                traffic: Traffic::udp("[fd09::1]:5330", 4),
-                lost: &[Lost {
-                    reason: "NOT_SPECIFIED",
-                    symbols: &["dst_discard_out", "dst_discard"],
-                    counted: ("router", Counter::Nft("ip6", "seen", 1)),
-                    ..LOST_V6
-                }],
+    lab: Setup::Plain(Plain {
+        setup: &[BEHIND, DEFAULT, COUNT_V6, ("router", "ip route add blackhole fd09::/64")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("[fd09::1]:5330", 4),
+            lost: &[Lost {
+                reason: "NOT_SPECIFIED",
+                symbols: &["dst_discard_out", "dst_discard"],
+                counted: ("router", Counter::Nft("ip6", "seen", 1)),
+                ..LOST_V6
             }],
-            ..BEYOND
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..BEYOND
+    }),
     ..NO_ROUTE_V6
 };
 
@@ -182,17 +170,14 @@ const PROHIBIT: Scenario = Scenario {
         culprit: &["prohibit 10.9.0.0/16"],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[BEHIND, DEFAULT, ("router", "ip route add prohibit 10.9.0.0/16")],
-            volleys: &[Volley {
-                traffic: Traffic::udp("10.9.0.1:5330", 4),
-                lost: &[Lost { reason: "NOT_SPECIFIED", ..LOST }],
-            }],
-            ..BEYOND
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[BEHIND, DEFAULT, ("router", "ip route add prohibit 10.9.0.0/16")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.9.0.1:5330", 4),
+            lost: &[Lost { reason: "NOT_SPECIFIED", ..LOST }],
+        }],
+        ..BEYOND
+    }),
     ..NO_ROUTE
 };
 
@@ -205,17 +190,14 @@ const PROHIBIT_V6: Scenario = Scenario {
         culprit: &["prohibit fd09::/64"],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[BEHIND, DEFAULT, ("router", "ip route add prohibit fd09::/64")],
-            volleys: &[Volley {
-                traffic: Traffic::udp("[fd09::1]:5330", 4),
-                lost: &[Lost { symbols: &["ip6_pkt_prohibit", "ip6_pkt_drop"], ..LOST_V6 }],
-            }],
-            ..BEYOND
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[BEHIND, DEFAULT, ("router", "ip route add prohibit fd09::/64")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("[fd09::1]:5330", 4),
+            lost: &[Lost { symbols: &["ip6_pkt_prohibit", "ip6_pkt_drop"], ..LOST_V6 }],
+        }],
+        ..BEYOND
+    }),
     ..NO_ROUTE_V6
 };
 
@@ -228,17 +210,14 @@ const UNREACHABLE: Scenario = Scenario {
         culprit: &["unreachable 10.9.0.0/16"],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[BEHIND, DEFAULT, ("router", "ip route add unreachable 10.9.0.0/16")],
-            volleys: &[Volley {
-                traffic: Traffic::udp("10.9.0.1:5330", 4),
-                lost: &[Lost { reason: "NOT_SPECIFIED", ..LOST }],
-            }],
-            ..BEYOND
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[BEHIND, DEFAULT, ("router", "ip route add unreachable 10.9.0.0/16")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.9.0.1:5330", 4),
+            lost: &[Lost { reason: "NOT_SPECIFIED", ..LOST }],
+        }],
+        ..BEYOND
+    }),
     ..NO_ROUTE
 };
 
@@ -251,14 +230,11 @@ const UNREACHABLE_V6: Scenario = Scenario {
         culprit: &["unreachable fd09::/64"],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[BEHIND, DEFAULT, ("router", "ip route add unreachable fd09::/64")],
-            volleys: &[Volley { traffic: Traffic::udp("[fd09::1]:5330", 4), lost: &[LOST_V6] }],
-            ..BEYOND
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[BEHIND, DEFAULT, ("router", "ip route add unreachable fd09::/64")],
+        volleys: &[Volley { traffic: Traffic::udp("[fd09::1]:5330", 4), lost: &[LOST_V6] }],
+        ..BEYOND
+    }),
     ..NO_ROUTE_V6
 };
 
@@ -269,23 +245,20 @@ const FORWARDING_OFF: Scenario = Scenario {
     packets: "4 UDP datagrams, 10.1.0.2 → 10.2.0.2:5330",
     needs: &[],
     findings: &[Finding { kind: "routing/forwarding-off", culprit: &["net.ipv4.ip_forward"], ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[("router", "echo 0 > /proc/sys/net/ipv4/ip_forward")],
-            sinks: &[("server", "10.2.0.2:5330")],
-            volleys: &[Volley {
-                traffic: Traffic::udp("10.2.0.2:5330", 4),
-                lost: &[Lost {
-                    reason: "IP_INADDRERRORS",
-                    dst: "10.2.0.2:5330",
-                    counted: ("router", Counter::Nstat("IpInAddrErrors")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        setup: &[("router", "echo 0 > /proc/sys/net/ipv4/ip_forward")],
+        sinks: &[("server", "10.2.0.2:5330")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.2.0.2:5330", 4),
+            lost: &[Lost {
+                reason: "IP_INADDRERRORS",
+                dst: "10.2.0.2:5330",
+                counted: ("router", Counter::Nstat("IpInAddrErrors")),
+                ..LOST
             }],
-            ..ROUTER
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..ROUTER
+    }),
 };
 
 const FORWARDING_OFF_V6: Scenario = Scenario {
@@ -297,24 +270,21 @@ const FORWARDING_OFF_V6: Scenario = Scenario {
         culprit: &["net.ipv6.conf.all.forwarding"],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[("router", "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding")],
-            sinks: &[("server", "[fd02::2]:5330")],
-            volleys: &[Volley {
-                traffic: Traffic::udp("[fd02::2]:5330", 4),
-                lost: &[Lost {
-                    reason: "IP_INADDRERRORS",
-                    symbols: &["ip6_forward"],
-                    dst: "[fd02::2]:5330",
-                    counted: ("router", Counter::Nstat("Ip6InAddrErrors")),
-                    ..LOST_V6
-                }],
+    lab: Setup::Plain(Plain {
+        setup: &[("router", "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding")],
+        sinks: &[("server", "[fd02::2]:5330")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("[fd02::2]:5330", 4),
+            lost: &[Lost {
+                reason: "IP_INADDRERRORS",
+                symbols: &["ip6_forward"],
+                dst: "[fd02::2]:5330",
+                counted: ("router", Counter::Nstat("Ip6InAddrErrors")),
+                ..LOST_V6
             }],
-            ..ROUTER
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..ROUTER
+    }),
     ..FORWARDING_OFF
 };
 
@@ -330,31 +300,28 @@ const REVERSE_PATH: Scenario = Scenario {
         numbers: &[("rp_filter", 1)],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                ("client", "ip addr add 10.7.0.1/32 dev lo"),
-                ("client", "ip route replace default via 10.1.0.1 src 10.7.0.1"),
-                ("router", "ip route add 10.7.0.0/16 via 10.2.0.2"),
-                ("router", "echo 1 > /proc/sys/net/ipv4/conf/eth0/rp_filter"),
-                ("router", "echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter"),
-            ],
-            sinks: &[("server", "10.2.0.2:5330")],
-            volleys: &[Volley {
-                traffic: Traffic::udp("10.2.0.2:5330", 4),
-                lost: &[Lost {
-                    reason: "IP_RPFILTER",
-                    symbols: &["ip_rcv_finish_core"],
-                    src: "10.7.0.1",
-                    dst: "10.2.0.2:5330",
-                    counted: ("router", Counter::Nstat("TcpExtIPReversePathFilter")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("client", "ip addr add 10.7.0.1/32 dev lo"),
+            ("client", "ip route replace default via 10.1.0.1 src 10.7.0.1"),
+            ("router", "ip route add 10.7.0.0/16 via 10.2.0.2"),
+            ("router", "echo 1 > /proc/sys/net/ipv4/conf/eth0/rp_filter"),
+            ("router", "echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter"),
+        ],
+        sinks: &[("server", "10.2.0.2:5330")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.2.0.2:5330", 4),
+            lost: &[Lost {
+                reason: "IP_RPFILTER",
+                symbols: &["ip_rcv_finish_core"],
+                src: "10.7.0.1",
+                dst: "10.2.0.2:5330",
+                counted: ("router", Counter::Nstat("TcpExtIPReversePathFilter")),
+                ..LOST
             }],
-            ..ROUTER
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..ROUTER
+    }),
 };
 
 const TTL: Scenario = Scenario {
@@ -369,25 +336,22 @@ const TTL: Scenario = Scenario {
         fix: Fix::None("a loop, a traceroute, or a sender that starts too low"),
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: Traffic::Special {
-                    from: "client",
-                    what: Special::Ttl { to: "10.2.0.2:5330", ttl: 1, count: 4 },
-                },
-                lost: &[Lost {
-                    reason: "IP_INHDR",
-                    symbols: &["ip_forward"],
-                    dst: "10.2.0.2:5330",
-                    counted: ("router", Counter::Nstat("IpInHdrErrors")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley {
+            traffic: Traffic::Special {
+                from: "client",
+                what: Special::Ttl { to: "10.2.0.2:5330", ttl: 1, count: 4 },
+            },
+            lost: &[Lost {
+                reason: "IP_INHDR",
+                symbols: &["ip_forward"],
+                dst: "10.2.0.2:5330",
+                counted: ("router", Counter::Nstat("IpInHdrErrors")),
+                ..LOST
             }],
-            ..ROUTER
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..ROUTER
+    }),
 };
 
 const TTL_V6: Scenario = Scenario {
@@ -399,25 +363,22 @@ const TTL_V6: Scenario = Scenario {
         fix: Fix::None("a loop, a traceroute, or a sender that starts too low"),
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: Traffic::Special {
-                    from: "client",
-                    what: Special::Ttl { to: "[fd02::2]:5330", ttl: 1, count: 4 },
-                },
-                lost: &[Lost {
-                    reason: "IP_INHDR",
-                    symbols: &["ip6_forward"],
-                    dst: "[fd02::2]:5330",
-                    counted: ("router", Counter::Nstat("Ip6InHdrErrors")),
-                    ..LOST_V6
-                }],
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley {
+            traffic: Traffic::Special {
+                from: "client",
+                what: Special::Ttl { to: "[fd02::2]:5330", ttl: 1, count: 4 },
+            },
+            lost: &[Lost {
+                reason: "IP_INHDR",
+                symbols: &["ip6_forward"],
+                dst: "[fd02::2]:5330",
+                counted: ("router", Counter::Nstat("Ip6InHdrErrors")),
+                ..LOST_V6
             }],
-            ..ROUTER
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..ROUTER
+    }),
     ..TTL
 };
 
@@ -439,23 +400,16 @@ const LOOPBACK_SOURCE: Scenario = Scenario {
     packets: "3 UDP datagrams, 127.0.0.5:7000 → 10.0.0.2:7001",
     needs: &[],
     findings: &[Finding { kind: "routing/martian", netns: "server", culprit: &[], ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: Traffic::Special {
-                    from: "client",
-                    what: Special::Odd {
-                        to: "server",
-                        odd: Odd::Source(Ipv4Addr::new(127, 0, 0, 5)),
-                        count: 3,
-                    },
-                },
-                lost: &[MARTIAN],
-            }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley {
+            traffic: Traffic::Special {
+                from: "client",
+                what: Special::Odd { to: "server", odd: Odd::Source(Ipv4Addr::new(127, 0, 0, 5)), count: 3 },
+            },
+            lost: &[MARTIAN],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const OWN_SOURCE: Scenario = Scenario {
@@ -471,21 +425,14 @@ const OWN_SOURCE: Scenario = Scenario {
         fix: Fix::None("the other host that has the address must give it up"),
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: Traffic::Special {
-                    from: "client",
-                    what: Special::Odd {
-                        to: "server",
-                        odd: Odd::Source(Ipv4Addr::new(10, 0, 0, 2)),
-                        count: 3,
-                    },
-                },
-                lost: &[Lost { reason: "IP_LOCAL_SOURCE", src: "10.0.0.2:7000", ..MARTIAN }],
-            }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley {
+            traffic: Traffic::Special {
+                from: "client",
+                what: Special::Odd { to: "server", odd: Odd::Source(Ipv4Addr::new(10, 0, 0, 2)), count: 3 },
+            },
+            lost: &[Lost { reason: "IP_LOCAL_SOURCE", src: "10.0.0.2:7000", ..MARTIAN }],
+        }],
+        ..Plain::PAIR
+    }),
 };

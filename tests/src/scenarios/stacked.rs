@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] =
     &[VLAN_DOWN, VLAN_MTU, VLAN_RULE, BRIDGE_VLAN_IN, BRIDGE_VLAN_OUT, IPVLAN_MULTICAST, DUMMY_MTU];
@@ -54,21 +54,18 @@ const VLAN_DOWN: Scenario = Scenario {
         trial: "ip link add need0 type veth && ip link add link need0 name need0.7 type vlan id 7",
     }],
     findings: &[FOUND],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                CLIENT_VLAN,
-                (
-                    "server",
-                    "ip link add link eth0 name eth0.7 type vlan id 7 && ip addr add 10.7.0.2/24 dev eth0.7",
-                ),
-            ],
-            sinks: &[("server", "10.7.0.2:5340")],
-            volleys: &[Volley { traffic: Traffic::udp("10.7.0.2:5340", 4), lost: &[LOST] }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            CLIENT_VLAN,
+            (
+                "server",
+                "ip link add link eth0 name eth0.7 type vlan id 7 && ip addr add 10.7.0.2/24 dev eth0.7",
+            ),
+        ],
+        sinks: &[("server", "10.7.0.2:5340")],
+        volleys: &[Volley { traffic: Traffic::udp("10.7.0.2:5340", 4), lost: &[LOST] }],
+        ..Plain::PAIR
+    }),
 };
 
 const VLAN_MTU: Scenario = Scenario {
@@ -87,27 +84,24 @@ const VLAN_MTU: Scenario = Scenario {
         ],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                CLIENT_VLAN,
-                ("server", "ip link set eth0 mtu 1400 && ip link add link eth0 name eth0.7 type vlan id 7"),
-                ("server", "ip link set eth0.7 up && ip addr add 10.7.0.2/24 dev eth0.7"),
-            ],
-            sinks: &[("server", "10.7.0.2:5340")],
-            volleys: &[Volley {
-                traffic: Traffic::Udp { from: "client", to: "10.7.0.2:5340", count: 4, payload: 1400 },
-                lost: &[Lost {
-                    symbols: &["__dev_forward_skb2", "__dev_forward_skb"],
-                    netns: Some("client"),
-                    counted: ("client", Counter::TxDropped("eth0")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        setup: &[
+            CLIENT_VLAN,
+            ("server", "ip link set eth0 mtu 1400 && ip link add link eth0 name eth0.7 type vlan id 7"),
+            ("server", "ip link set eth0.7 up && ip addr add 10.7.0.2/24 dev eth0.7"),
+        ],
+        sinks: &[("server", "10.7.0.2:5340")],
+        volleys: &[Volley {
+            traffic: Traffic::Udp { from: "client", to: "10.7.0.2:5340", count: 4, payload: 1400 },
+            lost: &[Lost {
+                symbols: &["__dev_forward_skb2", "__dev_forward_skb"],
+                netns: Some("client"),
+                counted: ("client", Counter::TxDropped("eth0")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..VLAN_DOWN
 };
 
@@ -119,31 +113,28 @@ const VLAN_RULE: Scenario = Scenario {
         numbers: &[("packets", 4)],
         ..Finding::RULE
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                CLIENT_VLAN,
-                ("server", "ip link add link eth0 name eth0.7 type vlan id 7"),
-                ("server", "ip link set eth0.7 up && ip addr add 10.7.0.2/24 dev eth0.7"),
-                (
-                    "server",
-                    "nft 'add table inet lab; add chain inet lab input { type filter hook input priority 0; }; \
-                     add rule inet lab input iifname eth0 drop; add rule inet lab input iifname eth0.7 counter drop'",
-                ),
-            ],
-            sinks: &[("server", "10.7.0.2:5340")],
-            volleys: &[Volley {
-                traffic: Traffic::udp("10.7.0.2:5340", 4),
-                lost: &[Lost {
-                    iface: Some("eth0.7"),
-                    src: "10.7.0.1",
-                    ..Lost::nft("10.7.0.2:5340", Counter::Nft("inet", "lab", 1))
-                }],
+    lab: Setup::Plain(Plain {
+        setup: &[
+            CLIENT_VLAN,
+            ("server", "ip link add link eth0 name eth0.7 type vlan id 7"),
+            ("server", "ip link set eth0.7 up && ip addr add 10.7.0.2/24 dev eth0.7"),
+            (
+                "server",
+                "nft 'add table inet lab; add chain inet lab input { type filter hook input priority 0; }; \
+                 add rule inet lab input iifname eth0 drop; add rule inet lab input iifname eth0.7 counter drop'",
+            ),
+        ],
+        sinks: &[("server", "10.7.0.2:5340")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.7.0.2:5340", 4),
+            lost: &[Lost {
+                iface: Some("eth0.7"),
+                src: "10.7.0.1",
+                ..Lost::nft("10.7.0.2:5340", Counter::Nft("inet", "lab", 1))
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..VLAN_DOWN
 };
 
@@ -172,19 +163,16 @@ const BRIDGE_VLAN_IN: Scenario = Scenario {
         numbers: &[("vlan", 1)],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            stage: Stage::Bridge,
-            setup: &[(
-                "switch",
-                "ip link set br0 type bridge vlan_filtering 1 && bridge vlan del dev port0 vid 1",
-            )],
-            sinks: &[("server", "10.0.0.2:5340")],
-            volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5340", 4), lost: &[LOST_AT_SWITCH] }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        stage: Stage::Bridge,
+        setup: &[(
+            "switch",
+            "ip link set br0 type bridge vlan_filtering 1 && bridge vlan del dev port0 vid 1",
+        )],
+        sinks: &[("server", "10.0.0.2:5340")],
+        volleys: &[Volley { traffic: Traffic::udp("10.0.0.2:5340", 4), lost: &[LOST_AT_SWITCH] }],
+        ..Plain::PAIR
+    }),
     ..VLAN_DOWN
 };
 
@@ -198,26 +186,23 @@ const BRIDGE_VLAN_OUT: Scenario = Scenario {
         numbers: &[("vlan", 10)],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            stage: Stage::Bridge,
-            setup: &[
-                ("switch", "ip link set br0 type bridge vlan_filtering 1 && bridge vlan del dev port0 vid 1"),
-                ("switch", "bridge vlan add dev port0 vid 10 pvid untagged"),
-            ],
-            sinks: &[("server", "10.0.0.2:5340")],
-            volleys: &[Volley {
-                traffic: Traffic::udp("10.0.0.2:5340", 4),
-                lost: &[Lost {
-                    reason: "NO_TX_TARGET",
-                    symbols: &["br_handle_frame_finish", "br_flood"],
-                    ..LOST_AT_SWITCH
-                }],
+    lab: Setup::Plain(Plain {
+        stage: Stage::Bridge,
+        setup: &[
+            ("switch", "ip link set br0 type bridge vlan_filtering 1 && bridge vlan del dev port0 vid 1"),
+            ("switch", "bridge vlan add dev port0 vid 10 pvid untagged"),
+        ],
+        sinks: &[("server", "10.0.0.2:5340")],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.0.0.2:5340", 4),
+            lost: &[Lost {
+                reason: "NO_TX_TARGET",
+                symbols: &["br_handle_frame_finish", "br_flood"],
+                ..LOST_AT_SWITCH
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..BRIDGE_VLAN_IN
 };
 
@@ -230,27 +215,24 @@ const IPVLAN_MULTICAST: Scenario = Scenario {
         trial: "ip link add need0 type veth && ip link add link need0 name need1 type ipvlan mode l3",
     }],
     findings: &[Finding { kind: "device/macvlan", netns: "client", culprit: &["ipvl0"], ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                ("client", "ip link add ipvl0 link eth0 type ipvlan mode l3 && ip link set ipvl0 up"),
-                ("client", "ip addr add 10.3.0.1/24 dev ipvl0 && ip route add 239.1.2.3 dev ipvl0"),
-            ],
-            volleys: &[Volley {
-                traffic: Traffic::udp("239.1.2.3:5340", 4),
-                lost: &[Lost {
-                    symbols: &["ipvlan_queue_xmit", "ipvlan_process_outbound", "ipvlan_start_xmit"],
-                    netns: Some("client"),
-                    src: "10.3.0.1",
-                    dst: "239.1.2.3:5340",
-                    counted: ("client", Counter::TxDropped("ipvl0")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("client", "ip link add ipvl0 link eth0 type ipvlan mode l3 && ip link set ipvl0 up"),
+            ("client", "ip addr add 10.3.0.1/24 dev ipvl0 && ip route add 239.1.2.3 dev ipvl0"),
+        ],
+        volleys: &[Volley {
+            traffic: Traffic::udp("239.1.2.3:5340", 4),
+            lost: &[Lost {
+                symbols: &["ipvlan_queue_xmit", "ipvlan_process_outbound", "ipvlan_start_xmit"],
+                netns: Some("client"),
+                src: "10.3.0.1",
+                dst: "239.1.2.3:5340",
+                counted: ("client", Counter::TxDropped("ipvl0")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..VLAN_DOWN
 };
 
@@ -266,36 +248,33 @@ const DUMMY_MTU: Scenario = Scenario {
         numbers: &[("mtu", 1000), ("largest_ip", 1000), ("len_min", 1228), ("len_max", 1228)],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                ("server", "ip link add dummy1 type dummy && ip link set dummy1 mtu 1000 up"),
-                ("server", "ip addr add 10.9.0.1/24 dev dummy1 && echo 1 > /proc/sys/net/ipv4/ip_forward"),
-                ("client", "ip route add 10.9.0.0/24 via 10.0.0.2"),
-            ],
-            // From the first one on, some kernels fragment or refuse by what the sender knows.
-            volleys: &[
-                Volley::harmless(Traffic::Shell { from: "client", line: "ip route flush cache", count: 0 }),
-                Volley {
-                    traffic: Traffic::UdpDf {
-                        from: "client",
-                        src: CLIENT_V4,
-                        to: SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 2), 5340),
-                        count: 1,
-                        payload: 1200,
-                    },
-                    lost: &[Lost {
-                        reason: "PKT_TOO_BIG",
-                        symbols: &["ip_forward"],
-                        src: "10.0.0.1",
-                        dst: "10.9.0.2:5340",
-                        counted: ("server", Counter::Nstat("IpFragFails")),
-                        ..LOST
-                    }],
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("server", "ip link add dummy1 type dummy && ip link set dummy1 mtu 1000 up"),
+            ("server", "ip addr add 10.9.0.1/24 dev dummy1 && echo 1 > /proc/sys/net/ipv4/ip_forward"),
+            ("client", "ip route add 10.9.0.0/24 via 10.0.0.2"),
+        ],
+        // From the first one on, some kernels fragment or refuse by what the sender knows.
+        volleys: &[
+            Volley::harmless(Traffic::Shell { from: "client", line: "ip route flush cache", count: 0 }),
+            Volley {
+                traffic: Traffic::UdpDf {
+                    from: "client",
+                    src: CLIENT_V4,
+                    to: SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 2), 5340),
+                    count: 1,
+                    payload: 1200,
                 },
-            ],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+                lost: &[Lost {
+                    reason: "PKT_TOO_BIG",
+                    symbols: &["ip_forward"],
+                    src: "10.0.0.1",
+                    dst: "10.9.0.2:5340",
+                    counted: ("server", Counter::Nstat("IpFragFails")),
+                    ..LOST
+                }],
+            },
+        ],
+        ..Plain::PAIR
+    }),
 };

@@ -10,7 +10,7 @@ use super::pair::{CLIENT_V4, Pair, SERVER_V4, at_server};
 use crate::counters::nstat;
 use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
-use crate::scenario::{Endpoint, Expected, Lab, Noise, Scenario, Shot};
+use crate::scenario::{Endpoint, Expected, Lab, Noise, Scenario, Setup, Shot};
 use crate::traffic::{HttpServer, http_get, tcp_syn};
 use crate::wait::{LIMIT, settle, wait_until};
 
@@ -32,7 +32,7 @@ pub(super) const CLOSED_PORT: Scenario = Scenario {
         numbers: &[],
         fix: Fix::None("something must listen there"),
     }],
-    setup: || Ok(Box::new(TcpClosedPort::new(6)?)),
+    lab: Setup::Code(|| Ok(Box::new(TcpClosedPort::new(6)?))),
 };
 
 pub(super) const CLOSE_NOISE: Scenario = Scenario {
@@ -42,7 +42,7 @@ pub(super) const CLOSE_NOISE: Scenario = Scenario {
     packets: "5 HTTP requests, 10.0.0.1 → 10.0.0.2:8080, all answered",
     needs: &[],
     findings: &[],
-    setup: || Ok(Box::new(CloseNoise::new(5)?)),
+    lab: Setup::Code(|| Ok(Box::new(CloseNoise::new(5)?))),
 };
 
 /// Source ports of raw SYNs: below the range from which the kernel takes its own, and not the same ones each round.

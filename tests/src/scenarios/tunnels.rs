@@ -4,7 +4,7 @@ use super::plain::{Lost, Plain, Share, Traffic, Volley};
 use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
 use crate::need::Need;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Setup};
 
 pub(super) const ALL: &[Scenario] =
     &[GENEVE, GRE_KEY, GRE_WITHOUT_DEVICE, IPIP, GRE_MTU, IPIP_MTU, WIREGUARD_NO_PEER, WIREGUARD_NO_ENDPOINT];
@@ -47,27 +47,19 @@ const GENEVE: Scenario = Scenario {
         numbers: &[("vni", 77)],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                ("client", "ip link add gv0 type geneve id 77 remote 10.0.0.2"),
-                ("client", "ip link set gv0 up && ip addr add 10.3.0.1/24 dev gv0"),
-                ("client", "ip neigh add 10.3.0.2 lladdr 02:00:00:00:00:02 nud permanent dev gv0"),
-                ("server", "ip link add gv0 type geneve id 42 remote 10.0.0.1 && ip link set gv0 up"),
-            ],
-            volleys: &[Volley {
-                traffic: SENT,
-                lost: &[Lost {
-                    symbols: &["geneve_udp_encap_recv"],
-                    proto: "udp",
-                    dst: "10.0.0.2:6081",
-                    ..LOST
-                }],
-            }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("client", "ip link add gv0 type geneve id 77 remote 10.0.0.2"),
+            ("client", "ip link set gv0 up && ip addr add 10.3.0.1/24 dev gv0"),
+            ("client", "ip neigh add 10.3.0.2 lladdr 02:00:00:00:00:02 nud permanent dev gv0"),
+            ("server", "ip link add gv0 type geneve id 42 remote 10.0.0.1 && ip link set gv0 up"),
+        ],
+        volleys: &[Volley {
+            traffic: SENT,
+            lost: &[Lost { symbols: &["geneve_udp_encap_recv"], proto: "udp", dst: "10.0.0.2:6081", ..LOST }],
+        }],
+        ..Plain::PAIR
+    }),
 };
 
 const GRE_KEY: Scenario = Scenario {
@@ -77,20 +69,17 @@ const GRE_KEY: Scenario = Scenario {
     packets: "4 UDP datagrams, 10.3.0.1 → 10.3.0.2:5340, in GRE with key 7; the receiver has 8",
     needs: &[Need::Link("gre remote 10.0.0.2 key 7")],
     findings: &[Finding { culprit: &["GRE key 7 from 10.0.0.1"], numbers: &[("key", 7)], ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                ("client", "ip link add gre1 type gre local 10.0.0.1 remote 10.0.0.2 key 7"),
-                ("client", "ip link set gre1 up && ip addr add 10.3.0.1/24 dev gre1"),
-                ("server", "ip link add gre1 type gre local 10.0.0.2 remote 10.0.0.1 key 8"),
-                ("server", "ip link set gre1 up && ip addr add 10.3.0.2/24 dev gre1"),
-            ],
-            sinks: &[("server", "10.3.0.2:5340")],
-            volleys: &[Volley { traffic: SENT, lost: &[LOST] }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("client", "ip link add gre1 type gre local 10.0.0.1 remote 10.0.0.2 key 7"),
+            ("client", "ip link set gre1 up && ip addr add 10.3.0.1/24 dev gre1"),
+            ("server", "ip link add gre1 type gre local 10.0.0.2 remote 10.0.0.1 key 8"),
+            ("server", "ip link set gre1 up && ip addr add 10.3.0.2/24 dev gre1"),
+        ],
+        sinks: &[("server", "10.3.0.2:5340")],
+        volleys: &[Volley { traffic: SENT, lost: &[LOST] }],
+        ..Plain::PAIR
+    }),
 };
 
 const GRE_WITHOUT_DEVICE: Scenario = Scenario {
@@ -98,18 +87,15 @@ const GRE_WITHOUT_DEVICE: Scenario = Scenario {
     summary: "a GRE tunnel whose other end has a device for another host only",
     packets: "4 UDP datagrams, 10.3.0.1 → 10.3.0.2:5340, in GRE",
     findings: &[Finding { culprit: &["GRE from 10.0.0.1"], ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                ("client", "ip link add gre1 type gre local 10.0.0.1 remote 10.0.0.2"),
-                ("client", "ip link set gre1 up && ip addr add 10.3.0.1/24 dev gre1"),
-                ("server", "ip link add gre1 type gre local 10.0.0.2 remote 10.0.0.9 && ip link set gre1 up"),
-            ],
-            volleys: &[Volley { traffic: SENT, lost: &[LOST] }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("client", "ip link add gre1 type gre local 10.0.0.1 remote 10.0.0.2"),
+            ("client", "ip link set gre1 up && ip addr add 10.3.0.1/24 dev gre1"),
+            ("server", "ip link add gre1 type gre local 10.0.0.2 remote 10.0.0.9 && ip link set gre1 up"),
+        ],
+        volleys: &[Volley { traffic: SENT, lost: &[LOST] }],
+        ..Plain::PAIR
+    }),
     ..GRE_KEY
 };
 
@@ -120,20 +106,14 @@ const IPIP: Scenario = Scenario {
     packets: "4 UDP datagrams, 10.3.0.1 → 10.3.0.2:5340, in IPIP",
     needs: &[Need::Link("ipip remote 10.0.0.2")],
     findings: &[Finding { culprit: &["IPIP from 10.0.0.1"], ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                ("client", "ip link add ipip1 type ipip local 10.0.0.1 remote 10.0.0.2"),
-                ("client", "ip link set ipip1 up && ip addr add 10.3.0.1/24 dev ipip1"),
-            ],
-            volleys: &[Volley {
-                traffic: SENT,
-                lost: &[Lost { symbols: &["tunnel4_rcv"], proto: "4", ..LOST }],
-            }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("client", "ip link add ipip1 type ipip local 10.0.0.1 remote 10.0.0.2"),
+            ("client", "ip link set ipip1 up && ip addr add 10.3.0.1/24 dev ipip1"),
+        ],
+        volleys: &[Volley { traffic: SENT, lost: &[Lost { symbols: &["tunnel4_rcv"], proto: "4", ..LOST }] }],
+        ..Plain::PAIR
+    }),
 };
 
 /// A datagram that fits into the tunnel's device, and not into what is below. From the first one on, the sender knows.
@@ -167,17 +147,14 @@ const GRE_MTU: Scenario = Scenario {
         numbers: &[("mtu", 1500), ("largest_ip", 1476), ("len_min", 1500), ("len_max", 1500)],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                ("client", "ip link add tun1 type gre local 10.0.0.1 remote 10.0.0.2"),
-                ("client", "ip link set tun1 mtu 1500 up && ip addr add 10.3.0.1/24 dev tun1"),
-            ],
-            volleys: &WIDE,
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("client", "ip link add tun1 type gre local 10.0.0.1 remote 10.0.0.2"),
+            ("client", "ip link set tun1 mtu 1500 up && ip addr add 10.3.0.1/24 dev tun1"),
+        ],
+        volleys: &WIDE,
+        ..Plain::PAIR
+    }),
 };
 
 const IPIP_MTU: Scenario = Scenario {
@@ -192,17 +169,14 @@ const IPIP_MTU: Scenario = Scenario {
         numbers: &[("mtu", 1500), ("largest_ip", 1480), ("len_min", 1500), ("len_max", 1500)],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                ("client", "ip link add tun1 type ipip local 10.0.0.1 remote 10.0.0.2"),
-                ("client", "ip link set tun1 mtu 1500 up && ip addr add 10.3.0.1/24 dev tun1"),
-            ],
-            volleys: &WIDE,
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            ("client", "ip link add tun1 type ipip local 10.0.0.1 remote 10.0.0.2"),
+            ("client", "ip link set tun1 mtu 1500 up && ip addr add 10.3.0.1/24 dev tun1"),
+        ],
+        volleys: &WIDE,
+        ..Plain::PAIR
+    }),
     ..GRE_MTU
 };
 
@@ -231,25 +205,22 @@ const WIREGUARD_NO_PEER: Scenario = Scenario {
         numbers: &[("peers", 1)],
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                (
-                    "client",
-                    "ip link add wg0 type wireguard && ip link set wg0 up && ip addr add 10.5.0.1/24 dev wg0",
-                ),
-                // Some key: nobody ever answers to it.
-                (
-                    "client",
-                    "wg set wg0 peer icg1DY7YPpr/2g6nCtIiULJoW5rwmNueqPiSbWUzBC0= \
-                     endpoint 10.0.0.2:51820 allowed-ips 10.5.0.2/32",
-                ),
-            ],
-            volleys: &[Volley { traffic: Traffic::udp("10.5.0.9:5340", 4), lost: &[LOST_WIREGUARD] }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            (
+                "client",
+                "ip link add wg0 type wireguard && ip link set wg0 up && ip addr add 10.5.0.1/24 dev wg0",
+            ),
+            // Some key: nobody ever answers to it.
+            (
+                "client",
+                "wg set wg0 peer icg1DY7YPpr/2g6nCtIiULJoW5rwmNueqPiSbWUzBC0= \
+                 endpoint 10.0.0.2:51820 allowed-ips 10.5.0.2/32",
+            ),
+        ],
+        volleys: &[Volley { traffic: Traffic::udp("10.5.0.9:5340", 4), lost: &[LOST_WIREGUARD] }],
+        ..Plain::PAIR
+    }),
 };
 
 const WIREGUARD_NO_ENDPOINT: Scenario = Scenario {
@@ -264,25 +235,22 @@ const WIREGUARD_NO_ENDPOINT: Scenario = Scenario {
         fix: Fix::None("where the peer is, only its owner knows"),
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            setup: &[
-                (
-                    "client",
-                    "ip link add wg0 type wireguard && ip link set wg0 up && ip addr add 10.5.0.1/24 dev wg0",
-                ),
-                (
-                    "client",
-                    "wg set wg0 peer icg1DY7YPpr/2g6nCtIiULJoW5rwmNueqPiSbWUzBC0= allowed-ips 10.5.0.2/32",
-                ),
-            ],
-            volleys: &[Volley {
-                traffic: Traffic::udp("10.5.0.2:5340", 4),
-                lost: &[Lost { dst: "10.5.0.2:5340", ..LOST_WIREGUARD }],
-            }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        setup: &[
+            (
+                "client",
+                "ip link add wg0 type wireguard && ip link set wg0 up && ip addr add 10.5.0.1/24 dev wg0",
+            ),
+            (
+                "client",
+                "wg set wg0 peer icg1DY7YPpr/2g6nCtIiULJoW5rwmNueqPiSbWUzBC0= allowed-ips 10.5.0.2/32",
+            ),
+        ],
+        volleys: &[Volley {
+            traffic: Traffic::udp("10.5.0.2:5340", 4),
+            lost: &[Lost { dst: "10.5.0.2:5340", ..LOST_WIREGUARD }],
+        }],
+        ..Plain::PAIR
+    }),
     ..WIREGUARD_NO_PEER
 };

@@ -8,7 +8,7 @@ use super::pair::{MULTICAST_NOISE, Pair, SERVER_V6, at_server, from_client};
 use crate::counters::nstat;
 use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
-use crate::scenario::{Endpoint, Expected, Lab, Scenario, Shot};
+use crate::scenario::{Endpoint, Expected, Lab, Scenario, Setup, Shot};
 use crate::traffic::udp_send;
 use crate::wait::{LIMIT, wait_until};
 
@@ -32,7 +32,7 @@ pub(super) const V4: Scenario = Scenario {
     packets: "5 UDP datagrams of 32 bytes, 10.0.0.1 → 10.0.0.2:9999",
     needs: &[],
     findings: &[CLOSED],
-    setup: || Ok(Box::new(UdpClosedPort::v4(5)?)),
+    lab: Setup::Code(|| Ok(Box::new(UdpClosedPort::v4(5)?))),
 };
 
 pub(super) const V6: Scenario = Scenario {
@@ -42,7 +42,7 @@ pub(super) const V6: Scenario = Scenario {
     packets: "5 UDP datagrams of 32 bytes, fd00::1 → [fd00::2]:9999",
     needs: &[],
     findings: &[Finding { culprit: &["fd00::2", "9999"], ..CLOSED }],
-    setup: || Ok(Box::new(UdpClosedPort::v6(5)?)),
+    lab: Setup::Code(|| Ok(Box::new(UdpClosedPort::v6(5)?))),
 };
 
 /// The server answers with ICMP "port unreachable", as far as its rate limit allows; that changes no drop.

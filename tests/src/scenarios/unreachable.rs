@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::pair::{MULTICAST_NOISE, Pair, from_client};
 use crate::finding::{Count, Finding, Fix};
 use crate::netns::Netns;
-use crate::scenario::{Endpoint, Expected, Lab, Scenario, Shot};
+use crate::scenario::{Endpoint, Expected, Lab, Scenario, Setup, Shot};
 use crate::traffic::udp_send;
 use crate::veth::ip_json;
 use crate::wait::{LIMIT, wait_until};
@@ -35,7 +35,7 @@ const V4: Scenario = Scenario {
     packets: "3 UDP datagrams, 10.0.0.1 → 10.0.0.77:9; they wait for an ARP answer and are given up together",
     needs: &[],
     findings: &[FOUND],
-    setup: || Ok(Box::new(Neighbour::new(3)?)),
+    lab: Setup::Code(|| Ok(Box::new(Neighbour::new(3)?))),
 };
 
 const V6: Scenario = Scenario {
@@ -44,7 +44,7 @@ const V6: Scenario = Scenario {
     watch: "sudo lossdrop trace --host fd00::77",
     packets: "3 UDP datagrams, fd00::1 → [fd00::77]:9; they wait for a neighbour advertisement",
     findings: &[Finding { culprit: &["fd00::77", "eth0"], ..FOUND }],
-    setup: || Ok(Box::new(Neighbour::v6(3)?)),
+    lab: Setup::Code(|| Ok(Box::new(Neighbour::v6(3)?))),
     ..V4
 };
 
@@ -62,7 +62,7 @@ const QUEUE_FULL: Scenario = Scenario {
         },
         Finding { count: Count::OfShot(1), ..FOUND },
     ],
-    setup: || Ok(Box::new(Neighbour::short_queue(20)?)),
+    lab: Setup::Code(|| Ok(Box::new(Neighbour::short_queue(20)?))),
     ..V4
 };
 

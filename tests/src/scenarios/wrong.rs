@@ -5,7 +5,7 @@ use super::special::Special;
 use super::stage::Stage;
 use crate::counter::Counter;
 use crate::finding::{Count, Finding, Fix};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Setup};
 use crate::traffic::Odd;
 
 pub(super) const ALL: &[Scenario] = &[
@@ -55,37 +55,31 @@ const UDP_CHECKSUM: Scenario = Scenario {
     packets: "3 UDP datagrams, 10.0.0.1:7000 → 10.0.0.2:7001",
     needs: &[],
     findings: &[FOUND],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            sinks: &[("server", "10.0.0.2:7001")],
-            volleys: &[Volley { traffic: odd(Odd::UdpChecksum), lost: &[LOST] }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        sinks: &[("server", "10.0.0.2:7001")],
+        volleys: &[Volley { traffic: odd(Odd::UdpChecksum), lost: &[LOST] }],
+        ..Plain::PAIR
+    }),
 };
 
 const UDP_CHECKSUM_V6: Scenario = Scenario {
     name: "checksum-udp-v6",
     packets: "3 UDP datagrams, [fd00::1]:7000 → [fd00::2]:7001",
-    setup: || {
-        const PLAIN: Plain = Plain {
-            stage: Stage::Dual,
-            sinks: &[("server", "[fd00::2]:7001")],
-            volleys: &[Volley {
-                traffic: odd(Odd::UdpChecksumV6),
-                lost: &[Lost {
-                    symbols: &["__udp6_lib_rcv", "udpv6_rcv"],
-                    src: "[fd00::1]:7000",
-                    dst: "[fd00::2]:7001",
-                    counted: ("server", Counter::Nstat("Udp6InCsumErrors")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        stage: Stage::Dual,
+        sinks: &[("server", "[fd00::2]:7001")],
+        volleys: &[Volley {
+            traffic: odd(Odd::UdpChecksumV6),
+            lost: &[Lost {
+                symbols: &["__udp6_lib_rcv", "udpv6_rcv"],
+                src: "[fd00::1]:7000",
+                dst: "[fd00::2]:7001",
+                counted: ("server", Counter::Nstat("Udp6InCsumErrors")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..UDP_CHECKSUM
 };
 
@@ -94,22 +88,19 @@ const TCP_CHECKSUM: Scenario = Scenario {
     summary: "segments whose TCP checksum is wrong",
     packets: "3 SYNs, 10.0.0.1:7000 → 10.0.0.2:7001",
     findings: &[Finding { kind: "checksum/tcp", ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: odd(Odd::TcpChecksum),
-                lost: &[Lost {
-                    reason: "TCP_CSUM",
-                    symbols: &["tcp_v4_rcv"],
-                    proto: "tcp",
-                    counted: ("server", Counter::Nstat("TcpInCsumErrors")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley {
+            traffic: odd(Odd::TcpChecksum),
+            lost: &[Lost {
+                reason: "TCP_CSUM",
+                symbols: &["tcp_v4_rcv"],
+                proto: "tcp",
+                counted: ("server", Counter::Nstat("TcpInCsumErrors")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..UDP_CHECKSUM
 };
 
@@ -119,24 +110,21 @@ const ICMP_CHECKSUM: Scenario = Scenario {
     watch: "sudo lossdrop trace --proto icmp",
     packets: "3 echo requests, 10.0.0.1 → 10.0.0.2",
     findings: &[Finding { kind: "checksum/icmp", ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: odd(Odd::IcmpChecksum),
-                lost: &[Lost {
-                    reason: "ICMP_CSUM",
-                    symbols: &["icmp_rcv"],
-                    proto: "icmp",
-                    src: "10.0.0.1",
-                    dst: "10.0.0.2",
-                    counted: ("server", Counter::Nstat("IcmpInCsumErrors")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley {
+            traffic: odd(Odd::IcmpChecksum),
+            lost: &[Lost {
+                reason: "ICMP_CSUM",
+                symbols: &["icmp_rcv"],
+                proto: "icmp",
+                src: "10.0.0.1",
+                dst: "10.0.0.2",
+                counted: ("server", Counter::Nstat("IcmpInCsumErrors")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..UDP_CHECKSUM
 };
 
@@ -152,11 +140,10 @@ const IP_CHECKSUM: Scenario = Scenario {
     name: "checksum-ip",
     summary: "datagrams whose IP header's checksum is wrong",
     findings: &[Finding { kind: "checksum/ip", ..FOUND }],
-    setup: || {
-        const PLAIN: Plain =
-            Plain { volleys: &[Volley { traffic: odd(Odd::IpChecksum), lost: &[LOST_IP] }], ..Plain::PAIR };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley { traffic: odd(Odd::IpChecksum), lost: &[LOST_IP] }],
+        ..Plain::PAIR
+    }),
     ..UDP_CHECKSUM
 };
 
@@ -164,16 +151,10 @@ const IP_HEADER: Scenario = Scenario {
     name: "malformed-ip-header",
     summary: "datagrams whose IP header says that they are shorter than their header",
     findings: &[Finding { kind: "malformed/header", ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: odd(Odd::IpHeader),
-                lost: &[Lost { reason: "IP_INHDR", ..LOST_IP }],
-            }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley { traffic: odd(Odd::IpHeader), lost: &[Lost { reason: "IP_INHDR", ..LOST_IP }] }],
+        ..Plain::PAIR
+    }),
     ..UDP_CHECKSUM
 };
 
@@ -181,20 +162,17 @@ const IP_LENGTH: Scenario = Scenario {
     name: "malformed-ip-length",
     summary: "datagrams whose IP header says that they are longer than their frame",
     findings: &[Finding { kind: "malformed/length", ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: odd(Odd::IpLength),
-                lost: &[Lost {
-                    reason: "PKT_TOO_SMALL",
-                    counted: ("server", Counter::Nstat("IpExtInTruncatedPkts")),
-                    ..LOST_IP
-                }],
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley {
+            traffic: odd(Odd::IpLength),
+            lost: &[Lost {
+                reason: "PKT_TOO_SMALL",
+                counted: ("server", Counter::Nstat("IpExtInTruncatedPkts")),
+                ..LOST_IP
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..UDP_CHECKSUM
 };
 
@@ -202,21 +180,18 @@ const UDP_LENGTH: Scenario = Scenario {
     name: "malformed-udp-length",
     summary: "datagrams whose UDP header says that they are longer than their packet",
     findings: &[Finding { kind: "malformed/length", ..FOUND }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            sinks: &[("server", "10.0.0.2:7001")],
-            volleys: &[Volley {
-                traffic: odd(Odd::UdpLength),
-                lost: &[Lost {
-                    reason: "PKT_TOO_SMALL",
-                    counted: ("server", Counter::Nstat("UdpInErrors")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        sinks: &[("server", "10.0.0.2:7001")],
+        volleys: &[Volley {
+            traffic: odd(Odd::UdpLength),
+            lost: &[Lost {
+                reason: "PKT_TOO_SMALL",
+                counted: ("server", Counter::Nstat("UdpInErrors")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..UDP_CHECKSUM
 };
 
@@ -230,24 +205,21 @@ const PROTOCOL: Scenario = Scenario {
         fix: Fix::None("a module or a program must handle the protocol"),
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: odd(Odd::Protocol(253)),
-                lost: &[Lost {
-                    reason: "IP_NOPROTO",
-                    symbols: &["ip_protocol_deliver_rcu", "ip_local_deliver_finish"],
-                    proto: "253",
-                    src: "10.0.0.1",
-                    dst: "10.0.0.2",
-                    counted: ("server", Counter::Nstat("IpInUnknownProtos")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley {
+            traffic: odd(Odd::Protocol(253)),
+            lost: &[Lost {
+                reason: "IP_NOPROTO",
+                symbols: &["ip_protocol_deliver_rcu", "ip_local_deliver_finish"],
+                proto: "253",
+                src: "10.0.0.1",
+                dst: "10.0.0.2",
+                counted: ("server", Counter::Nstat("IpInUnknownProtos")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..UDP_CHECKSUM
 };
 
@@ -261,20 +233,17 @@ const FOREIGN_VLAN: Scenario = Scenario {
         fix: Fix::None("whether the sender or the receiver is wrong, only their owner knows"),
         ..FOUND
     }],
-    setup: || {
-        const PLAIN: Plain = Plain {
-            volleys: &[Volley {
-                traffic: odd(Odd::Vlan(77)),
-                lost: &[Lost {
-                    reason: "OTHERHOST",
-                    symbols: &["ip_rcv_core"],
-                    counted: ("server", Counter::RxPackets("eth0")),
-                    ..LOST
-                }],
+    lab: Setup::Plain(Plain {
+        volleys: &[Volley {
+            traffic: odd(Odd::Vlan(77)),
+            lost: &[Lost {
+                reason: "OTHERHOST",
+                symbols: &["ip_rcv_core"],
+                counted: ("server", Counter::RxPackets("eth0")),
+                ..LOST
             }],
-            ..Plain::PAIR
-        };
-        PLAIN.lab()
-    },
+        }],
+        ..Plain::PAIR
+    }),
     ..UDP_CHECKSUM
 };
