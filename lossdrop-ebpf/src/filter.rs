@@ -1,15 +1,36 @@
 //! The filters: kinds are ANDed, values of one kind ORed. A kind that is not in use is pruned by the verifier.
 
-use aya_ebpf::maps::{HashMap, lpm_trie::Key};
-use lossdrop_common::{Event, FilterKinds, HostBits, HostKey, L3, PROTO_ARP, parse::Headers};
-
-use crate::{
-    config::config,
-    maps::{FILTER_HOSTS, FILTER_IFACE, FILTER_NETNS, FILTER_PORTS, FILTER_PROTO, FILTER_REASON},
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, LpmTrie, lpm_trie::Key},
 };
+use lossdrop_common::{Event, FilterKinds, HostBits, HostKey, L3, PROTO_ARP, PortWord, parse::Headers};
+
+use crate::config::config;
+
+#[map]
+static FILTER_REASON: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
+
+#[map]
+static FILTER_NETNS: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
+
+#[map]
+static FILTER_IFACE: HashMap<[u64; 2], u8> = HashMap::with_max_entries(1, 0);
+
+/// IP protocols, and above them `PROTO_ARP`.
+#[map]
+static FILTER_PROTO: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
+
+#[map]
+static FILTER_PORTS: Array<PortWord> = Array::with_max_entries(1, 0);
+
+/// Values are `HostBits`.
+#[map]
+static FILTER_HOSTS: LpmTrie<HostKey, u32> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
 
 #[inline(always)]
-pub(crate) fn active() -> FilterKinds {
+fn active() -> FilterKinds {
     FilterKinds(config!(filters))
 }
 
