@@ -18,7 +18,9 @@ pub use config::{ABSENT, Attach, Config, Offsets, RATE_UNLIMITED};
 pub use counters::{PROBES, Slot, Totals};
 pub use event::{Event, MAX_SNAPLEN, MAX_STACK};
 pub use facts::{FactOffsets, Facts};
-pub use filter::{FilterKinds, HostBits, HostKey, PROTO_ARP, PortBits, PortWord};
+pub use filter::{
+    FILTER_VALUES, FilterKinds, HostBits, HostKey, LenRange, MarkMatch, PROTO_ARP, PortBits, PortWord,
+};
 pub use key::{DropKey, L3, Shape};
 
 #[cfg(target_endian = "big")]
@@ -43,6 +45,8 @@ abi! {
     Event: 120 bytes, align 8;
     Facts: 288 bytes, align 8;
     HostKey: 20 bytes, align 4;
+    LenRange: 8 bytes, align 4;
+    MarkMatch: 8 bytes, align 4;
     PortWord: 24 bytes, align 8;
     Slot: 64 bytes, align 8;
     Totals: 64 bytes, align 8;

@@ -77,7 +77,9 @@ fn barrier() {
 /// As [`on_drop`].
 #[inline(always)]
 unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals: &mut Totals) {
-    if !filter::reason(drop.reason) {
+    // SAFETY: as promised by the caller.
+    let mark = || unsafe { M::field(drop.skb, config!(fact_offsets.skb_mark)) };
+    if !filter::reason(drop.reason) || !filter::mark(mark) {
         totals.filtered += 1;
         return;
     }
