@@ -5,20 +5,21 @@
 #[repr(transparent)]
 pub struct FilterKinds(pub u32);
 
-impl FilterKinds {
-    pub const REASON: Self = Self(1 << 0);
-    pub const NETNS: Self = Self(1 << 1);
-    pub const IFACE: Self = Self(1 << 2);
-    pub const PROTO: Self = Self(1 << 3);
-    pub const PORT: Self = Self(1 << 4);
-    pub const SPORT: Self = Self(1 << 5);
-    pub const DPORT: Self = Self(1 << 6);
-    pub const HOST: Self = Self(1 << 7);
-    pub const SRC: Self = Self(1 << 8);
-    pub const DST: Self = Self(1 << 9);
-    pub const MARK: Self = Self(1 << 10);
-    pub const LEN: Self = Self(1 << 11);
+/// Each kind has the next bit.
+macro_rules! kinds {
+    ($($kind:ident),+ $(,)?) => {
+        #[expect(clippy::upper_case_acronyms, reason = "named as the constants")]
+        enum Bit { $($kind),+ }
 
+        impl FilterKinds {
+            $(pub const $kind: Self = Self(1 << Bit::$kind as u32);)+
+        }
+    };
+}
+
+kinds! { REASON, NETNS, IFACE, PROTO, PORT, SPORT, DPORT, HOST, SRC, DST, MARK, LEN }
+
+impl FilterKinds {
     #[inline(always)]
     pub const fn has(self, kind: Self) -> bool {
         self.0 & kind.0 != 0
@@ -89,12 +90,22 @@ impl HostBits {
     pub const DESTINATION: u32 = 1 << 2;
 }
 
+/// How many values the filters by mark and by length take, each.
+pub const FILTER_VALUES: u32 = 32;
+
 /// A value of the filter by mark: packets whose mark has `value` under `mask`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct MarkMatch {
     pub value: u32,
     pub mask: u32,
+}
+
+impl MarkMatch {
+    #[inline(always)]
+    pub const fn takes(&self, mark: u32) -> bool {
+        mark & self.mask == self.value
+    }
 }
 
 /// A value of the filter by length: packets of `first` to `last` bytes, both included.
@@ -105,5 +116,10 @@ pub struct LenRange {
     pub last: u32,
 }
 
-/// How many values the filters by mark and by length take, each.
-pub const FILTER_VALUES: u32 = 32;
+impl LenRange {
+    /// `len` is as [`Event::len`](crate::Event::len).
+    #[inline(always)]
+    pub const fn takes(&self, len: u32) -> bool {
+        self.first <= len && len <= self.last
+    }
+}

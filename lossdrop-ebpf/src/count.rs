@@ -1,10 +1,19 @@
 //! The exact counters: each CPU finds its row of the key by itself, without helper calls or atomics. Nobody else
 //! writes the row: programs do not migrate, and `Totals::depth` keeps an interrupt's run of the program out.
 
-use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns};
+use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns},
+    macros::map,
+    maps::Array,
+};
 use lossdrop_common::{DropKey, PROBES, RATE_UNLIMITED, Slot, counters::refill};
 
-use crate::{config::config, maps::SLOTS};
+use crate::config::config;
+
+/// Rows of every CPU, one CPU after the other: `Config::slots` keyed ones, then the `other` row.
+#[map]
+static SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Counts the drop and returns its row: the key's, or the CPU's `other` row where the table has no room.
 #[inline(always)]

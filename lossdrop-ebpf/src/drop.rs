@@ -1,19 +1,30 @@
 //! What happens at a drop: locate, filter, count, and, if its key has a token left, report in detail.
 
-use aya_ebpf::{EbpfContext, helpers::generated::bpf_get_smp_processor_id};
+use aya_ebpf::{
+    EbpfContext, bindings::BPF_F_MMAPABLE, helpers::generated::bpf_get_smp_processor_id, macros::map,
+    maps::Array,
+};
 use aya_log_ebpf::debug;
 use lossdrop_common::{DropKey, Event, Shape, Totals, parse};
 
 use crate::{
     config::{config, present},
     count::{count, take_token},
+    detail::Detail,
     device::locate,
-    emit::{Detail, emit, name},
+    emit::{emit, name},
     filter,
-    maps::{SCRATCH, TOTALS},
     memory::{Memory, Probe},
     packet::{self, Linear},
 };
+
+/// One element a CPU.
+#[map]
+static TOTALS: Array<Totals> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// One element a CPU.
+#[map]
+static SCRATCH: Array<Scratch> = Array::with_max_entries(1, 0);
 
 /// The arguments of the tracepoint.
 pub(crate) struct Drop {
@@ -26,7 +37,7 @@ pub(crate) struct Drop {
 
 /// What a CPU works on. The stack has no room for it.
 #[repr(C)]
-pub(crate) struct Scratch {
+struct Scratch {
     parsed: parse::Scratch,
     detail: Detail,
 }
@@ -66,7 +77,9 @@ fn barrier() {
 /// As [`on_drop`].
 #[inline(always)]
 unsafe fn once<M: Memory>(ctx: &impl EbpfContext, drop: &Drop, cpu: u32, totals: &mut Totals) {
-    if !filter::reason(drop.reason) {
+    // SAFETY: as promised by the caller.
+    let mark = || unsafe { M::field(drop.skb, config!(fact_offsets.skb_mark)) };
+    if !filter::reason(drop.reason) || !filter::mark(mark) {
         totals.filtered += 1;
         return;
     }

@@ -2,34 +2,27 @@
 
 use aya_ebpf::{
     EbpfContext,
-    bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    bindings::{BPF_F_MMAPABLE, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::generated::{bpf_get_stack, bpf_ktime_get_ns, bpf_probe_read_kernel},
+    macros::map,
+    maps::{Array, RingBuf},
 };
-use lossdrop_common::{DropKey, Event, Facts, parse::Headers};
+use lossdrop_common::{Event, Facts, parse::Headers};
 
 use crate::{
     config::{config, present},
+    detail::Detail,
     device::socket_inode,
     facts,
-    maps::{ASLEEP, EVENTS},
     memory::{Memory, Probe},
-    packet::Linear,
 };
 
-/// What an event is made of, beside the packet's headers. Pointers are plain addresses.
-#[repr(C)]
-pub(crate) struct Detail {
-    pub(crate) key: DropKey,
-    pub(crate) skb: *const u8,
-    /// The packet's socket or null.
-    pub(crate) sk: *const u8,
-    /// Where the packet is, or null.
-    pub(crate) device: *const u8,
-    pub(crate) packet: Linear,
-    pub(crate) skb_len: u32,
-    pub(crate) cpu: u32,
-    pub(crate) vlan_tci: u16,
-}
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// Not 0 while the reader of `EVENTS` waits to be woken.
+#[map]
+static ASLEEP: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Hands the drop to the ring buffer; false if that has no room.
 #[inline(always)]

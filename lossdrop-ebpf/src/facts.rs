@@ -1,7 +1,6 @@
 //! What else the kernel knows of a packet that is reported in detail. Everything is read by address, straight into the
 //! event: neither the program's stack nor the verifier has much room.
 
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 use lossdrop_common::{
     Facts,
     facts::{DeviceFacts, PacketFacts, PeerFacts, QdiscFacts, RouteFacts, SocketFacts},
@@ -9,9 +8,9 @@ use lossdrop_common::{
 
 use crate::{
     config::{config, present},
+    detail::Detail,
     device::{is_device, is_full_socket},
-    emit::Detail,
-    memory::{Memory, Probe},
+    memory::{Memory, Probe, fetch, fetch_text, pointer},
     netfilter::netfilter,
 };
 
@@ -23,31 +22,6 @@ macro_rules! fetch {
     ($field:expr, $base:expr, common $offset:ident) => {
         fetch(&mut $field, $base, config!(offsets.$offset))
     };
-}
-
-#[inline(always)]
-pub(crate) fn fetch<T>(field: &mut T, base: *const u8, offset: u32) {
-    let Some(offset) = present(offset) else { return };
-    let from = base.wrapping_add(offset);
-    // SAFETY: the helper copes with any source, and fills the field with zeroes where it can't be read.
-    unsafe { bpf_probe_read_kernel(core::ptr::from_mut(field).cast(), size_of::<T>() as u32, from.cast()) };
-}
-
-/// The pointer at `base + offset`; null where this kernel has no such field.
-macro_rules! pointer {
-    ($base:expr, $offset:ident) => {
-        // SAFETY: Probe copes with any address.
-        unsafe { Probe::pointer($base, config!(fact_offsets.$offset)) }
-    };
-}
-
-pub(crate) use pointer;
-
-/// The beginning of a name, padded with NULs, of which there is at least one; `field` must hold zeroes.
-#[inline(always)]
-pub(crate) fn fetch_text<const WORDS: usize>(field: &mut [u64; WORDS], from: *const u8) {
-    // SAFETY: the helper copes with any source, and writes no more than the field has room for.
-    unsafe { bpf_probe_read_kernel_str(field.as_mut_ptr().cast(), WORDS as u32 * 8, from.cast()) };
 }
 
 /// Fills the facts.

@@ -1,21 +1,62 @@
 //! The filters: kinds are ANDed, values of one kind ORed. A kind that is not in use is pruned by the verifier.
 
-use aya_ebpf::maps::{HashMap, lpm_trie::Key};
-use lossdrop_common::{Event, FilterKinds, HostBits, HostKey, L3, PROTO_ARP, parse::Headers};
-
-use crate::{
-    config::config,
-    maps::{FILTER_HOSTS, FILTER_IFACE, FILTER_NETNS, FILTER_PORTS, FILTER_PROTO, FILTER_REASON},
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, LpmTrie, lpm_trie::Key},
+};
+use lossdrop_common::{
+    Event, FILTER_VALUES, FilterKinds, HostBits, HostKey, L3, LenRange, MarkMatch, PROTO_ARP, PortWord,
+    parse::Headers,
 };
 
+use crate::config::config;
+
+#[map]
+static FILTER_REASON: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
+
+#[map]
+static FILTER_NETNS: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
+
+#[map]
+static FILTER_IFACE: HashMap<[u64; 2], u8> = HashMap::with_max_entries(1, 0);
+
+/// IP protocols, and above them `PROTO_ARP`.
+#[map]
+static FILTER_PROTO: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
+
+#[map]
+static FILTER_PORTS: Array<PortWord> = Array::with_max_entries(1, 0);
+
+/// Values are `HostBits`.
+#[map]
+static FILTER_HOSTS: LpmTrie<HostKey, u32> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// It has as many entries as the filter has values, and so has `FILTER_LEN`.
+#[map]
+static FILTER_MARK: Array<MarkMatch> = Array::with_max_entries(1, 0);
+
+#[map]
+static FILTER_LEN: Array<LenRange> = Array::with_max_entries(1, 0);
+
 #[inline(always)]
-pub(crate) fn active() -> FilterKinds {
+fn active() -> FilterKinds {
     FilterKinds(config!(filters))
 }
 
 #[inline(always)]
 pub(crate) fn reason(reason: u32) -> bool {
     !active().has(FilterKinds::REASON) || contains(&FILTER_REASON, &reason)
+}
+
+/// `mark` is read only where the filter is in use.
+#[inline(always)]
+pub(crate) fn mark(mark: impl FnOnce() -> u32) -> bool {
+    if !active().has(FilterKinds::MARK) {
+        return true;
+    }
+    let mark = mark();
+    any(&FILTER_MARK, |value| value.takes(mark))
 }
 
 #[inline(always)]
@@ -31,7 +72,12 @@ pub(crate) fn iface(name: impl FnOnce() -> [u64; 2]) -> bool {
 
 #[inline(always)]
 pub(crate) fn headers(headers: &Headers) -> bool {
-    proto(headers) && ports(headers) && hosts(headers)
+    len(headers) && proto(headers) && ports(headers) && hosts(headers)
+}
+
+#[inline(always)]
+fn len(headers: &Headers) -> bool {
+    !active().has(FilterKinds::LEN) || any(&FILTER_LEN, |value| value.takes(headers.len))
 }
 
 #[inline(always)]
@@ -90,4 +136,18 @@ fn host(l3: u8, address: [u64; 2]) -> u32 {
 #[inline(always)]
 fn contains<K>(map: &HashMap<K, u8>, key: &K) -> bool {
     map.get_ptr(key).is_some()
+}
+
+/// Whether one of the map's values takes the packet. The map ends behind the last one; the bound is for the verifier.
+#[inline(always)]
+fn any<T>(map: &Array<T>, takes: impl Fn(&T) -> bool) -> bool {
+    let mut index = 0;
+    while index < FILTER_VALUES {
+        let Some(value) = map.get(index) else { return false };
+        if takes(value) {
+            return true;
+        }
+        index += 1;
+    }
+    false
 }

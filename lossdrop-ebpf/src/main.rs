@@ -1,17 +1,20 @@
 //! The kernel side of lossdrop: counts every dropped packet under a key, and hands a rationed share of them to
 //! user space in detail. `drop.rs` is the body; `probes/` are the ways to attach it.
+//!
+//! Maps stand in the files that use them; user space sets their sizes before it loads the program
+//! (`lossdrop/src/kernel/load.rs`).
 
 #![no_std]
 #![no_main]
 
 mod config;
 mod count;
+mod detail;
 mod device;
 mod drop;
 mod emit;
 mod facts;
 mod filter;
-mod maps;
 mod memory;
 mod netfilter;
 mod packet;

@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 
 use crate::config::present;
 
@@ -89,4 +89,34 @@ impl Memory for Probe {
         // SAFETY: as promised by the caller.
         unsafe { Self::field::<u64>(base, offset) as *const u8 }
     }
+}
+
+/// The pointer at `base + offset`; null where this kernel has no such field.
+macro_rules! pointer {
+    ($base:expr, $offset:ident) => {
+        // SAFETY: Probe copes with any address.
+        unsafe {
+            <$crate::memory::Probe as $crate::memory::Memory>::pointer(
+                $base,
+                $crate::config::config!(fact_offsets.$offset),
+            )
+        }
+    };
+}
+pub(crate) use pointer;
+
+/// Reads into `field` what lies at `base + offset`; leaves it where this kernel has no such field.
+#[inline(always)]
+pub(crate) fn fetch<T>(field: &mut T, base: *const u8, offset: u32) {
+    let Some(offset) = present(offset) else { return };
+    let from = base.wrapping_add(offset);
+    // SAFETY: the helper copes with any source, and fills the field with zeroes where it can't be read.
+    unsafe { bpf_probe_read_kernel(core::ptr::from_mut(field).cast(), size_of::<T>() as u32, from.cast()) };
+}
+
+/// The beginning of a name, padded with NULs, of which there is at least one; `field` must hold zeroes.
+#[inline(always)]
+pub(crate) fn fetch_text<const WORDS: usize>(field: &mut [u64; WORDS], from: *const u8) {
+    // SAFETY: the helper copes with any source, and writes no more than the field has room for.
+    unsafe { bpf_probe_read_kernel_str(field.as_mut_ptr().cast(), WORDS as u32 * 8, from.cast()) };
 }

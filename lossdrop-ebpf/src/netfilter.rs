@@ -1,21 +1,23 @@
 //! What netfilter was doing with a packet that died: the probes note where it is, and only a report looks closer.
 
-use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
+use aya_ebpf::{helpers::generated::bpf_get_smp_processor_id, macros::map, maps::Array};
 use lossdrop_common::{Config, Facts, facts::NetfilterFacts};
 
 use crate::{
     config::{config, present},
-    facts::{fetch_text, pointer},
-    maps::NETFILTER,
-    memory::{Direct, Memory, Probe},
+    memory::{Direct, Memory, Probe, fetch_text, pointer},
 };
+
+/// One element a CPU: what its netfilter is doing.
+#[map]
+static NETFILTER: Array<Verdict> = Array::with_max_entries(1, 0);
 
 /// `NF_DROP` in a verdict's lowest byte.
 pub(crate) const NF_DROP: u32 = 0;
 
 /// Where a CPU's netfilter is: addresses that hold as long as the packet is in its hook.
 #[repr(C)]
-pub(crate) struct Verdict {
+struct Verdict {
     /// 0 for none.
     skb: u64,
     /// The base chain (`struct nft_chain`) or the `struct xt_table`, by `flags`.

@@ -2,6 +2,7 @@
 //! fingerprint, and with it the committed bytecode, depends on nothing but what the kernel runs.
 
 mod bucket;
+mod filter;
 mod hostile;
 mod ipv4;
 mod ipv6;
