@@ -30,7 +30,7 @@ const ADDING: &str = "\
    with `is Likely` or `is Possible`, and refine it in `lossdrop/src/verdict.rs`.
 4. `(always)` or `(when CONDITION)` in a line makes its drops noise. Only where no program can have waited for the packet: noise must
    never hide a fault, and a condition that reads a header holds only where the header was read (`knowledge/conditions.rs`).
-5. Provoke it: a scenario in `tests/src/scenarios.rs` makes a known number of such drops, and the tests run over all scenarios.
+5. Provoke it: a scenario in `tests/src/scenarios/mod.rs` makes a known number of such drops, and the tests run over all scenarios.
 6. `cargo xtask causes` writes this file anew.
 ";
 

@@ -1,4 +1,4 @@
-//! The table of scenarios. Each file declares its entry next to the lab that it sets up.
+//! The table of scenarios. Each file declares its entries, and the labs that are code next to them.
 
 mod benign;
 mod caged;
