@@ -26,7 +26,7 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// JSON instead of a table
     #[arg(long)]
     pub json: bool,
@@ -40,7 +40,7 @@ const WIDTH: usize = 110;
 
 /// A line of it: one thing that a kernel offers or lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CheckLine {
+pub(crate) struct CheckLine {
     pub what: &'static str,
     pub ok: bool,
     /// What was found.
@@ -53,7 +53,7 @@ pub struct CheckLine {
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     pub v: u32,
     pub release: String,
     /// `lossdrop trace` works here.
@@ -64,7 +64,7 @@ pub struct Report {
 }
 
 /// Prints the table; the exit code says whether `trace` can run.
-pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let report = gather(globals.btf.as_deref())?;
     let mut out = stdout().lock();
     let written = if args.json {

@@ -28,7 +28,7 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Watch for this time: 500ms, 10s, 5m, 1h; Ctrl-C ends it early with what there is
     #[arg(long, value_name = "TIME", default_value = "10s")]
     pub duration: Span,
@@ -49,7 +49,7 @@ const FOUND: u8 = 3;
 /// Details a second of each kind of drop and CPU: enough for a culprit, and a storm costs no more for it.
 const RATE: u32 = 1000;
 
-pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let start = globals.start()?;
     let diagnosis = block_on(diagnose(args, &start))?;
     match print(&diagnosis, args.json) {

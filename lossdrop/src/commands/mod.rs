@@ -1,11 +1,11 @@
 //! The commands, one file each: what can be typed, and what is done then. None knows another.
 
-pub mod check;
-pub mod diagnose;
-pub mod explain;
-pub mod reasons;
-pub mod top;
-pub mod trace;
+pub(crate) mod check;
+pub(crate) mod diagnose;
+pub(crate) mod explain;
+pub(crate) mod reasons;
+pub(crate) mod top;
+pub(crate) mod trace;
 
 use std::{
     io::{Write as _, stdout},
@@ -20,7 +20,7 @@ use crate::{capture::live::Start, text::messages::Messages};
 
 /// What holds for every command.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Globals {
+pub(crate) struct Globals {
     /// Tell what lossdrop does, on stderr; -vv also what its kernel side does
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -31,7 +31,7 @@ pub struct Globals {
 
 impl Globals {
     /// Begins to tell what lossdrop does.
-    pub fn init_log(&self) {
+    pub(crate) fn init_log(&self) {
         let level = match self.verbose {
             0 => log::LevelFilter::Warn,
             1 => log::LevelFilter::Info,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// JSON instead of a table
     #[arg(long)]
     pub json: bool,
@@ -56,7 +56,7 @@ fn lines(reasons: &Reasons) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<()> {
     let types = Types::gather(globals.btf.as_deref()).map_err(Error::from)?;
     let reasons = Reasons::gather(&types);
     match write(&reasons, args.json, io::BufWriter::new(stdout().lock())) {

@@ -35,7 +35,7 @@ const RATE: u32 = 50;
 const WIDTH: usize = 160;
 
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Time between two refreshes: 500ms, 1s, 1m (at least 100ms)
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
     pub interval: Span,
@@ -79,7 +79,7 @@ pub struct Args {
 }
 /// A theme, as typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum ThemeArg {
+pub(crate) enum ThemeArg {
     Auto,
     Dark,
     Light,
@@ -95,7 +95,7 @@ fn interval(text: &str) -> Result<Span, String> {
     Ok(span)
 }
 
-pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<()> {
     let frames = if args.once { Some(1) } else { args.frames };
     let batch = args.batch || args.json || frames.is_some() || !stdout().is_terminal();
     if !batch && std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb") {

@@ -21,7 +21,7 @@ const ONE_ANSWER: Duration = Duration::from_millis(500);
 
 /// A namespace's rules before and after the run.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub(crate) struct Rules {
     pub before: Ruleset,
     pub after: Ruleset,
     /// They could be read both times, with all tools that are needed.
@@ -32,7 +32,7 @@ pub struct Rules {
 
 /// Everything that is known when the run is over.
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     pub before: Machine,
     pub after: Machine,
     pub moved: Vec<Moved>,
@@ -48,22 +48,22 @@ pub struct Context {
 
 impl Context {
     /// A device as it is now, else as it was.
-    pub fn link(&self, netns: u32, ifindex: u32) -> Option<&Link> {
+    pub(crate) fn link(&self, netns: u32, ifindex: u32) -> Option<&Link> {
         [&self.after, &self.before].into_iter().find_map(|machine| machine.netns.get(&netns)?.link(ifindex))
     }
 
-    pub fn link_named(&self, netns: u32, name: &str) -> Option<&Link> {
+    pub(crate) fn link_named(&self, netns: u32, name: &str) -> Option<&Link> {
         [&self.after, &self.before]
             .into_iter()
             .find_map(|machine| machine.netns.get(&netns)?.link_named(name))
     }
 
-    pub fn state(&self, netns: u32) -> Option<&NetState> {
+    pub(crate) fn state(&self, netns: u32) -> Option<&NetState> {
         self.after.netns.get(&netns)
     }
 
     /// The tunnels that send through a device of this name.
-    pub fn tunnels_over(&self, netns: u32, device: &str) -> Vec<Link> {
+    pub(crate) fn tunnels_over(&self, netns: u32, device: &str) -> Vec<Link> {
         const TUNNELS: [&str; 9] =
             ["vxlan", "geneve", "gre", "gretap", "ip6gre", "ipip", "sit", "ip6tnl", "wireguard"];
         let Some(state) = self.state(netns) else { return Vec::new() };
@@ -80,53 +80,53 @@ impl Context {
     }
 
     /// A kernel parameter of the namespace by its dotted name.
-    pub fn sysctl(&self, netns: u32, name: &str) -> Option<String> {
+    pub(crate) fn sysctl(&self, netns: u32, name: &str) -> Option<String> {
         let path = self.places.path(netns).filter(|_| self.has_time())?;
         machine::sysctl(path, name, ONE_ANSWER)
     }
 
-    pub fn sysctl_number(&self, netns: u32, name: &str) -> Option<u64> {
+    pub(crate) fn sysctl_number(&self, netns: u32, name: &str) -> Option<u64> {
         self.sysctl(netns, name)?.trim().parse().ok()
     }
 
     /// The way of a packet, as the kernel would route it now.
-    pub fn route(&self, netns: u32, query: Query) -> Option<Route> {
+    pub(crate) fn route(&self, netns: u32, query: Query) -> Option<Route> {
         let path = self.places.path(netns).filter(|_| self.has_time())?;
         machine::route(path, query, ONE_ANSWER)
     }
 
     /// The way back to whoever sent a packet.
-    pub fn reverse_path(&self, netns: u32, source: IpAddr) -> Option<Route> {
+    pub(crate) fn reverse_path(&self, netns: u32, source: IpAddr) -> Option<Route> {
         let path = self.places.path(netns).filter(|_| self.has_time())?;
         machine::reverse_path(path, source, None, ONE_ANSWER)
     }
 
     /// The filters and programs on a device.
-    pub fn attached(&self, netns: u32, ifindex: u32) -> Option<Attached> {
+    pub(crate) fn attached(&self, netns: u32, ifindex: u32) -> Option<Attached> {
         let path = self.places.path(netns).filter(|_| self.has_time())?;
         machine::attached(path, ifindex, ONE_ANSWER).ok()
     }
 
     /// The filters at a hook of a device; none where they can't be read.
-    pub fn filters(&self, netns: u32, ifindex: u32, hook: Hook) -> Vec<Filter> {
+    pub(crate) fn filters(&self, netns: u32, ifindex: u32, hook: Hook) -> Vec<Filter> {
         let path = self.places.path(netns).filter(|_| self.has_time());
         path.and_then(|path| machine::filters(path, ifindex, hook, ONE_ANSWER).ok()).unwrap_or_default()
     }
 
     /// The VLANs of each bridge port, by its index; none where they can't be read.
-    pub fn bridge_vlans(&self, netns: u32) -> BTreeMap<u32, Vec<PortVlan>> {
+    pub(crate) fn bridge_vlans(&self, netns: u32) -> BTreeMap<u32, Vec<PortVlan>> {
         let path = self.places.path(netns).filter(|_| self.has_time());
         path.and_then(|path| machine::bridge_vlans(path, ONE_ANSWER).ok()).unwrap_or_default()
     }
 
     /// The peers of a WireGuard device; `None` where they can't be read.
-    pub fn wireguard_peers(&self, netns: u32, ifindex: u32) -> Option<Vec<WgPeer>> {
+    pub(crate) fn wireguard_peers(&self, netns: u32, ifindex: u32) -> Option<Vec<WgPeer>> {
         let path = self.places.path(netns).filter(|_| self.has_time())?;
         machine::wireguard_peers(path, ifindex, ONE_ANSWER).ok()
     }
 
     /// The devices on top of one, in any namespace, each with its own: VLANs, macvlans, tunnels that are bound to it.
-    pub fn devices_over(&self, netns: u32, ifindex: u32) -> impl Iterator<Item = (u32, &Link)> {
+    pub(crate) fn devices_over(&self, netns: u32, ifindex: u32) -> impl Iterator<Item = (u32, &Link)> {
         let links = self.after.netns.iter().flat_map(|(inum, state)| {
             let of_state = |link| (*inum, link);
             state.links.iter().map(of_state)
@@ -138,13 +138,13 @@ impl Context {
     }
 
     /// The IPsec policies of the namespace; none where they can't be read.
-    pub fn xfrm_policies(&self, netns: u32) -> Vec<XfrmPolicy> {
+    pub(crate) fn xfrm_policies(&self, netns: u32) -> Vec<XfrmPolicy> {
         let path = self.places.path(netns).filter(|_| self.has_time());
         path.and_then(|path| machine::xfrm_policies(path, ONE_ANSWER).ok()).unwrap_or_default()
     }
 
     /// The UDP socket that a datagram to this address finds.
-    pub fn udp_socket(&self, netns: u32, address: IpAddr, port: u16) -> Option<&UdpSocket> {
+    pub(crate) fn udp_socket(&self, netns: u32, address: IpAddr, port: u16) -> Option<&UdpSocket> {
         let state = self.state(netns).or_else(|| self.before.netns.get(&netns))?;
         let of_port = || state.udp.iter().filter(|socket| socket.port == port);
         of_port()
@@ -153,7 +153,7 @@ impl Context {
     }
 
     /// Listeners at a port.
-    pub fn listener(&self, netns: u32, address: IpAddr, port: u16) -> Option<&Listener> {
+    pub(crate) fn listener(&self, netns: u32, address: IpAddr, port: u16) -> Option<&Listener> {
         let state = self.state(netns).or_else(|| self.before.netns.get(&netns))?;
         let of_port = || state.listeners.iter().filter(|socket| socket.port == port);
         of_port()
@@ -162,7 +162,7 @@ impl Context {
     }
 
     /// The process that holds a socket.
-    pub fn owner(&self, inode: u64) -> Option<&Owner> {
+    pub(crate) fn owner(&self, inode: u64) -> Option<&Owner> {
         self.owners.get(&inode)
     }
 }

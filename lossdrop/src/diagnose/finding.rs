@@ -12,7 +12,7 @@ use crate::{
 
 /// Everything that a run found.
 #[derive(Clone, Debug, Serialize)]
-pub struct Diagnosis {
+pub(crate) struct Diagnosis {
     /// [`JSON_VERSION`](crate::text::JSON_VERSION).
     pub v: u32,
     /// The worst first.
@@ -32,14 +32,14 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     /// The worst of the findings.
-    pub fn severity(&self) -> Severity {
+    pub(crate) fn severity(&self) -> Severity {
         self.findings.iter().map(|finding| finding.assessment.severity).max().unwrap_or(Severity::Benign)
     }
 }
 
 /// One thing that is the matter, with all the drops that it explains.
 #[derive(Clone, Debug, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     #[serde(flatten)]
     pub assessment: Assessment,
     /// Its drops passed `skb:kfree_skb`; otherwise the kernel's counters alone tell of them.
@@ -74,7 +74,7 @@ macro_rules! objects {
     ($($name:ident $word:literal,)+) => {
         /// What a culprit is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Object {
+        pub(crate) enum Object {
             $($name,)+
         }
 
@@ -120,7 +120,7 @@ impl Serialize for Object {
 
 /// Who is responsible.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Culprit {
+pub(crate) struct Culprit {
     pub r#type: Object,
     pub name: String,
     /// The rule's text, the process, or what else tells it from others; may be empty.
@@ -130,42 +130,42 @@ pub struct Culprit {
 }
 
 impl Culprit {
-    pub fn new(r#type: Object, name: impl Into<String>) -> Self {
+    pub(crate) fn new(r#type: Object, name: impl Into<String>) -> Self {
         Self { r#type, name: name.into(), text: String::new(), more: BTreeMap::new() }
     }
 
     #[must_use]
-    pub fn text(self, text: impl Into<String>) -> Self {
+    pub(crate) fn text(self, text: impl Into<String>) -> Self {
         Self { text: text.into(), ..self }
     }
 
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+    pub(crate) fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
         self.more.insert(key, value.into());
         self
     }
 }
 
 /// Named numbers; sizes in bytes.
-pub type Numbers = BTreeMap<&'static str, u64>;
+pub(crate) type Numbers = BTreeMap<&'static str, u64>;
 
 /// How often an IP length occurred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Size {
+pub(crate) struct Size {
     pub len: u32,
     pub count: u64,
 }
 
 /// How often a flow was hit: `10.0.0.1:51034 → 10.0.0.2:80 TCP`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Flow {
+pub(crate) struct Flow {
     pub flow: String,
     pub count: u64,
 }
 
 /// What to type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fix {
+pub(crate) struct Fix {
     /// A complete line for a shell on this host.
     pub command: String,
     /// What it does, and what it costs.
@@ -173,14 +173,14 @@ pub struct Fix {
 }
 
 impl Fix {
-    pub fn new(command: impl Into<String>, effect: impl Into<String>) -> Self {
+    pub(crate) fn new(command: impl Into<String>, effect: impl Into<String>) -> Self {
         Self { command: command.into(), effect: effect.into() }
     }
 }
 
 /// A counter of the kernel's that moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CounterLine {
+pub(crate) struct CounterLine {
     /// Namespace and object: `web eth0`.
     pub scope: String,
     pub name: String,
@@ -196,7 +196,7 @@ pub struct CounterLine {
 
 /// Something that was looked at and is in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RuledOut {
+pub(crate) struct RuledOut {
     /// With its numbers: `conntrack 182 of 262144`.
     pub what: String,
     pub numbers: Numbers,
@@ -204,7 +204,7 @@ pub struct RuledOut {
 
 /// Noise of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Benign {
+pub(crate) struct Benign {
     #[serde(serialize_with = "displayed")]
     pub kind: &'static Kind,
     pub count: u64,

@@ -6,23 +6,23 @@ use crate::identity::namespaces::{Namespaces, inum};
 
 /// The namespaces by name, and which one is our own.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub(crate) struct Places {
     namespaces: Namespaces,
     own: Option<u32>,
 }
 
 impl Places {
-    pub fn new(namespaces: Namespaces) -> Self {
+    pub(crate) fn new(namespaces: Namespaces) -> Self {
         Self { namespaces, own: inum(Path::new("/proc/self/ns/net")) }
     }
 
     /// A file that leads there.
-    pub fn path(&self, netns: u32) -> Option<&Path> {
+    pub(crate) fn path(&self, netns: u32) -> Option<&Path> {
         self.namespaces.get(netns).map(|known| known.path.as_path())
     }
 
     /// The name; its inode number where nothing leads there; `None` for 0, no namespace.
-    pub fn name(&self, netns: u32) -> Option<String> {
+    pub(crate) fn name(&self, netns: u32) -> Option<String> {
         match netns {
             0 => None,
             _ => Some(
@@ -32,7 +32,7 @@ impl Places {
     }
 
     /// ` of namespace web`; empty for our own, which needs no words.
-    pub fn of(&self, netns: u32) -> String {
+    pub(crate) fn of(&self, netns: u32) -> String {
         match self.name(netns) {
             Some(name) if self.own != Some(netns) => format!(" of namespace {name}"),
             _ => String::new(),
@@ -41,7 +41,7 @@ impl Places {
 
     /// Any command, as it is typed here to run there; `None` where nothing leads there, so that it never runs in the
     /// wrong place.
-    pub fn exec(&self, netns: u32, command: &str) -> Option<String> {
+    pub(crate) fn exec(&self, netns: u32, command: &str) -> Option<String> {
         Some(match self.way(netns)? {
             Way::Here => command.to_owned(),
             Way::Named(name) => format!("ip netns exec {name} {command}"),
@@ -50,17 +50,17 @@ impl Places {
     }
 
     /// `ip …`: the tool enters named namespaces by itself.
-    pub fn ip(&self, netns: u32, arguments: &str) -> Option<String> {
+    pub(crate) fn ip(&self, netns: u32, arguments: &str) -> Option<String> {
         self.with_own_option(netns, "ip", arguments)
     }
 
     /// `tc …`, likewise.
-    pub fn tc(&self, netns: u32, arguments: &str) -> Option<String> {
+    pub(crate) fn tc(&self, netns: u32, arguments: &str) -> Option<String> {
         self.with_own_option(netns, "tc", arguments)
     }
 
     /// A kernel parameter of the namespace, set.
-    pub fn sysctl(&self, netns: u32, assignment: &str) -> Option<String> {
+    pub(crate) fn sysctl(&self, netns: u32, assignment: &str) -> Option<String> {
         self.exec(netns, &format!("sysctl -w {assignment}"))
     }
 

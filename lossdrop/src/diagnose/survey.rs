@@ -13,13 +13,13 @@ use crate::{
 };
 
 /// The longest that a survey may take. What is not read by then is missing, and a note says so.
-pub const LIMIT: Duration = Duration::from_secs(15);
+pub(crate) const LIMIT: Duration = Duration::from_secs(15);
 /// Namespaces whose rules are read at the same time.
 const THREADS: usize = 2;
 
 /// The rules of a namespace at one time.
 #[derive(Clone, Debug, Default)]
-pub struct RulesRead {
+pub(crate) struct RulesRead {
     pub ruleset: Ruleset,
     /// They are all of them.
     pub complete: bool,
@@ -30,7 +30,7 @@ pub struct RulesRead {
 
 /// What was there at one time.
 #[derive(Clone, Debug, Default)]
-pub struct Survey {
+pub(crate) struct Survey {
     pub machine: Machine,
     pub rules: BTreeMap<u32, RulesRead>,
     /// What could not be read, and what follows from it.
@@ -38,7 +38,7 @@ pub struct Survey {
 }
 
 /// The namespaces that there are, with those that were `known` and may be gone by now, and a survey of the machine.
-pub fn survey(wanted: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) {
+pub(crate) fn survey(wanted: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) {
     let namespaces = Namespaces::scan().or(known);
     let survey = take(&namespaces, wanted);
     (namespaces, survey)

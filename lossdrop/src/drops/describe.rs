@@ -10,7 +10,7 @@ use lossdrop_common::DropKey;
 
 use crate::{
     kernel::{Names, symbols::is_tracing},
-    knowledge::{Assessment, Class, Confidence, Kind, Severity, classify},
+    knowledge::{Assessment, Class, Severity, classify},
 };
 
 /// Keys at which the cache begins anew. Only drops beyond the key table can bring more than it holds.

@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use crate::{
-    drops::verdict::Verdict,
     knowledge::{Assessment, Class, KINDS, Kind, Severity, kind},
     text::near,
 };
@@ -110,7 +109,10 @@ impl std::fmt::Display for Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::knowledge::{Confidence, kinds};
+    use crate::{
+        drops::verdict::Verdict,
+        knowledge::{Confidence, kinds},
+    };
 
     fn verdict(kind: &'static Kind, severity: Severity) -> Verdict {
         let assessment = Assessment { kind, severity, confidence: Confidence::Certain };

@@ -1,9 +1,6 @@
 //! The judgement on one drop: what the description of its key says of its cause.
 
-use crate::{
-    drops::describe::Described,
-    knowledge::{Assessment, Confidence, Kind, Severity},
-};
+use crate::{drops::describe::Described, knowledge::Assessment};
 
 /// What is the matter with a drop, how much it matters, and how sure that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +22,10 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{self, fault};
+    use crate::{
+        knowledge::{Confidence, Severity},
+        testing::{self, fault},
+    };
 
     #[test]
     fn the_verdict_rests_on_the_meaning_of_reason_and_location() {

@@ -3,7 +3,7 @@
 use lossdrop_common::DropKey;
 
 use super::{
-    Applies, Class, Confidence, Kind, LOCATIONS, Location, Noise, REASONS, Reason, Severity,
+    Applies, Class, Confidence, LOCATIONS, Location, Noise, REASONS, Reason, Severity,
     conditions::is_no_packet, kinds,
 };
 use crate::knowledge::Assessment;

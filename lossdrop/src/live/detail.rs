@@ -8,7 +8,7 @@ use crate::{
 
 /// A row, opened.
 #[derive(Clone, Debug)]
-pub struct RowDetail {
+pub(crate) struct RowDetail {
     pub row: Row,
     /// Its causes, the worst first.
     pub causes: Vec<CauseDetail>,
@@ -23,7 +23,7 @@ pub struct RowDetail {
 
 impl RowDetail {
     /// The commands that make it stop, in the order in which they are shown.
-    pub fn fixes(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn fixes(&self) -> impl Iterator<Item = &str> {
         self.causes
             .iter()
             .filter_map(|cause| cause.finding.as_ref())
@@ -34,7 +34,7 @@ impl RowDetail {
 
 /// A cause of a row.
 #[derive(Clone, Debug)]
-pub struct CauseDetail {
+pub(crate) struct CauseDetail {
     /// `mtu veth-peer`.
     pub cause: String,
     pub severity: Severity,
@@ -52,7 +52,7 @@ pub struct CauseDetail {
 
 /// A packet that was dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
+pub(crate) struct Packet {
     /// `10.0.0.1:2711 → 10.0.0.2:80 TCP [S] len 40`.
     pub line: String,
     /// Nanoseconds since 1970, UTC.

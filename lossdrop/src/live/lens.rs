@@ -4,27 +4,22 @@ use crate::{drops::select::Selection, knowledge::Severity};
 
 /// A kind of knowledge with a name, from one table.
 macro_rules! choices {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal $key:literal $title:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal $key:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
-        pub enum $name { $($(#[$vdoc])* #[value(name = $word)] $variant),+ }
+        pub(crate) enum $name { $($(#[$vdoc])* #[value(name = $word)] $variant),+ }
 
         impl $name {
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// The name that users see and type.
-            pub const fn word(self) -> &'static str {
+            pub(crate) const fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
 
             /// The key that chooses it.
-            pub const fn key(self) -> char {
+            pub(crate) const fn key(self) -> char {
                 match self { $(Self::$variant => $key),+ }
-            }
-
-            /// The head of its column.
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title),+ }
             }
         }
     };
@@ -34,20 +29,30 @@ choices! {
     /// What the drops of a row have in common.
     GroupBy {
         /// A cause with its culprit.
-        Cause = "cause" '1' "CAUSE",
-        Reason = "reason" '2' "REASON",
+        Cause = "cause" '1',
+        Reason = "reason" '2',
         /// The function of the kernel.
-        Location = "location" '3' "LOCATION",
-        Device = "device" '4' "DEVICE",
+        Location = "location" '3',
+        Device = "device" '4',
         /// The network namespace, which has a container's name where it is one's.
-        Namespace = "namespace" '5' "NETNS",
+        Namespace = "namespace" '5',
         /// The process that holds the packet's socket.
-        Process = "process" '6' "PROCESS",
+        Process = "process" '6',
         /// Protocol and port: the lower of the two, which is the service's.
-        Port = "port" '7' "PORT",
-        Flow = "flow" '8' "FLOW",
+        Port = "port" '7',
+        Flow = "flow" '8',
         /// The rule, chain or policy of netfilter.
-        Rule = "rule" '9' "RULE",
+        Rule = "rule" '9',
+    }
+}
+
+impl GroupBy {
+    /// The head of its column.
+    pub(crate) fn title(self) -> String {
+        match self {
+            Self::Namespace => "NETNS".to_owned(),
+            _ => self.word().to_uppercase(),
+        }
     }
 }
 
@@ -55,16 +60,16 @@ choices! {
     /// The order of the rows.
     SortBy {
         /// The worst first, then by rate.
-        Severity = "severity" 'S' "S",
-        Rate = "rate" 'R' "RATE/s",
-        Total = "total" 'T' "TOTAL",
-        Name = "name" 'N' "NAME",
+        Severity = "severity" 'S',
+        Rate = "rate" 'R',
+        Total = "total" 'T',
+        Name = "name" 'N',
     }
 }
 
 /// How the drops are looked at.
 #[derive(Clone, Debug)]
-pub struct Lens {
+pub(crate) struct Lens {
     pub group: GroupBy,
     pub sort: SortBy,
     pub reversed: bool,
@@ -76,7 +81,7 @@ pub struct Lens {
 
 /// A row's identity: it stays, whatever its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RowKey {
+pub(crate) struct RowKey {
     pub group: GroupBy,
     /// By the kind of group: an index or a number of the kernel's.
     pub id: u64,
@@ -84,7 +89,7 @@ pub struct RowKey {
 
 /// What a row's drops are in some respect: the most frequent, and how many others there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mix {
+pub(crate) struct Mix {
     /// Empty for nothing.
     pub most: String,
     pub others: usize,
@@ -103,7 +108,7 @@ impl std::fmt::Display for Mix {
 
 /// Drops with something in common.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub(crate) struct Row {
     pub key: RowKey,
     /// What they have in common; for causes, what [`Row::cause`] says.
     pub name: String,
@@ -131,7 +136,7 @@ pub struct Row {
 
 /// The rows, in their order, and what is not among them.
 #[derive(Clone, Debug, Default)]
-pub struct Table {
+pub(crate) struct Table {
     pub rows: Vec<Row>,
     /// Drops in the rows.
     pub shown: u64,

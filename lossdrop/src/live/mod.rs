@@ -1,10 +1,10 @@
 //! A diagnosis that goes on: what the kernel counts, shared out by cause, culprit, flow and process. It knows no terminal.
 
-pub mod detail;
-pub mod lens;
-pub mod model;
-pub mod ration;
-pub mod windows;
+pub(crate) mod detail;
+pub(crate) mod lens;
+pub(crate) mod model;
+pub(crate) mod ration;
+pub(crate) mod windows;
 
 use lossdrop_common::Event;
 
@@ -13,14 +13,14 @@ use crate::drops::{Drop, Reader, describe::Described};
 
 /// Drops as they come, for the counts and for the search for culprits.
 #[derive(Debug)]
-pub struct Live {
+pub(crate) struct Live {
     pub model: Model,
     pub windows: Windows,
     ration: Ration,
 }
 
 impl Live {
-    pub fn new(model: Model, windows: Windows) -> Self {
+    pub(crate) fn new(model: Model, windows: Windows) -> Self {
         Self { model, windows, ration: Ration::default() }
     }
 }

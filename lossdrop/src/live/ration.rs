@@ -12,7 +12,7 @@ const AT_LEAST: u32 = 5;
 
 /// Of each kind and of all together, and the least of each.
 #[derive(Clone, Debug)]
-pub struct Ration {
+pub(crate) struct Ration {
     kinds: Buckets,
     all: Option<Bucket>,
     least: Buckets,
@@ -26,7 +26,7 @@ impl Default for Ration {
 
 impl Ration {
     /// Whether a drop is looked at.
-    pub fn takes(&mut self, key: &DropKey, ktime_ns: u64) -> bool {
+    pub(crate) fn takes(&mut self, key: &DropKey, ktime_ns: u64) -> bool {
         let all = self.all.get_or_insert(Bucket::new(OF_ALL, ktime_ns));
         (self.kinds.take(key, ktime_ns) && all.take(ktime_ns)) || self.least.take(key, ktime_ns)
     }

@@ -23,7 +23,7 @@ const ETH_GSTRING_LEN: usize = 32;
 const MOST: u32 = 1 << 16;
 
 /// The counters of a device in the thread's namespace; empty if its driver has none.
-pub fn statistics(device: &str) -> BTreeMap<String, u64> {
+pub(super) fn statistics(device: &str) -> BTreeMap<String, u64> {
     read(device).unwrap_or_default()
 }
 

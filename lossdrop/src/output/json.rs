@@ -17,7 +17,7 @@ use crate::{
 
 /// Writes JSON lines.
 #[derive(Clone, Debug, Default)]
-pub struct Json {
+pub(crate) struct Json {
     /// Bytes of each packet to tell.
     snaplen: u32,
     /// Tell the stack.
@@ -109,7 +109,7 @@ struct GroupFields<'a> {
 
 impl Json {
     /// `snaplen`: bytes of each packet to tell; `stack`: tell the stack, too.
-    pub fn new(snaplen: u32, stack: bool) -> Self {
+    pub(crate) fn new(snaplen: u32, stack: bool) -> Self {
         Self { snaplen, stack, ..Self::default() }
     }
 

@@ -6,7 +6,7 @@ use super::{Sink, Summary, writer::Writer};
 use crate::{capture::Needs, drops::Drop, error::Result};
 
 /// A way to write drops down. Everything is appended to `out`.
-pub trait Format {
+pub(crate) trait Format {
     fn needs(&self) -> Needs;
     /// Before the first drop.
     fn begin(&mut self, _out: &mut Vec<u8>) {}
@@ -16,7 +16,7 @@ pub trait Format {
 }
 
 /// Lines of a format, on their way to a writer.
-pub struct Lines<F> {
+pub(crate) struct Lines<F> {
     format: F,
     out: Vec<u8>,
     writer: Writer,
@@ -29,7 +29,7 @@ impl<F> fmt::Debug for Lines<F> {
 }
 
 impl<F: Format> Lines<F> {
-    pub fn new(format: F, writer: Writer) -> Self {
+    pub(crate) fn new(format: F, writer: Writer) -> Self {
         Self { format, out: Vec::new(), writer }
     }
 }

@@ -1,15 +1,15 @@
 //! What becomes of drops that are shown: text, JSON, whatever comes. A sink takes them all and says what it needs of each.
 
-pub mod diagnosis;
+pub(crate) mod diagnosis;
 mod facts;
-pub mod json;
-pub mod lines;
-pub mod text;
-pub mod writer;
+pub(crate) mod json;
+pub(crate) mod lines;
+pub(crate) mod text;
+pub(crate) mod writer;
 
 use std::time::Duration;
 
-pub use lines::{Format, Lines};
+pub(crate) use lines::{Format, Lines};
 
 use crate::{
     capture::Needs,
@@ -20,7 +20,7 @@ use crate::{
 
 /// Drops of one reason and kind at one location.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub(crate) struct Group {
     pub reason: Option<String>,
     pub symbol: String,
     pub kind: &'static Kind,
@@ -30,14 +30,14 @@ pub struct Group {
 }
 
 impl Group {
-    pub fn benign(&self) -> bool {
+    pub(crate) fn benign(&self) -> bool {
         self.severity == Severity::Benign
     }
 }
 
 /// How a run went.
 #[derive(Clone, Debug)]
-pub struct Summary {
+pub(crate) struct Summary {
     pub accounting: Accounting,
     pub elapsed: Duration,
     /// The most frequent first.
@@ -47,7 +47,7 @@ pub struct Summary {
 }
 
 /// Where drops go.
-pub trait Sink {
+pub(crate) trait Sink {
     /// What it needs to know of each drop. The kernel is asked for what all sinks together need.
     fn needs(&self) -> Needs;
 
@@ -81,7 +81,7 @@ pub trait Sink {
 
 /// Several sinks, each of which gets every drop.
 #[derive(Default)]
-pub struct Sinks(Vec<Box<dyn Sink>>);
+pub(crate) struct Sinks(Vec<Box<dyn Sink>>);
 
 impl std::fmt::Debug for Sinks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -90,7 +90,7 @@ impl std::fmt::Debug for Sinks {
 }
 
 impl Sinks {
-    pub fn push(&mut self, sink: impl Sink + 'static) {
+    pub(crate) fn push(&mut self, sink: impl Sink + 'static) {
         self.0.push(Box::new(sink));
     }
 }

@@ -23,7 +23,7 @@ const GROUPS: usize = 20;
 
 /// Writes lines for people.
 #[derive(Debug)]
-pub struct Text {
+pub(crate) struct Text {
     color: bool,
     /// Bytes of each packet to dump; 0 for no dump.
     hex: u32,
@@ -35,7 +35,7 @@ pub struct Text {
 
 impl Text {
     /// `hex`: bytes of each packet to dump, 0 for no dump.
-    pub fn new(color: bool, hex: u32, stack: bool, zone: TimeZone) -> Self {
+    pub(crate) fn new(color: bool, hex: u32, stack: bool, zone: TimeZone) -> Self {
         Self { color, hex, stack, zone, widths: WIDTHS }
     }
 

@@ -7,9 +7,7 @@ use super::{
 
 /// How sure a share of the blame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Certainty {
-    /// One of several that it may be.
-    Possible,
+pub(crate) enum Certainty {
     /// Nothing else fits, but a condition of it could not be checked.
     Likely,
     /// Nothing else fits, and its counter or its conditions do.
@@ -18,7 +16,7 @@ pub enum Certainty {
 
 /// A rule or policy with what it dropped.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Culprit {
+pub(crate) struct Culprit {
     /// Which one.
     pub candidate: Candidate,
     /// Packets it dropped.
@@ -31,7 +29,7 @@ pub struct Culprit {
 
 /// Packets of which each was dropped by one of these, and nothing says by which.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Undecided {
+pub(crate) struct Undecided {
     /// In the order in which the kernel asks them; never fewer than two.
     pub candidates: Vec<Candidate>,
     /// Packets.
@@ -40,7 +38,7 @@ pub struct Undecided {
 
 /// Who dropped what. All counts together are the packets that were to be explained.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Blame {
+pub(crate) struct Blame {
     /// By count, the greatest first.
     pub culprits: Vec<Culprit>,
     /// What could not be kept apart.
@@ -72,7 +70,7 @@ impl Share {
 
 /// Judges packets that were dropped between the two readings: the candidates of each sampled packet with how many
 /// packets it stands for, of `total` in all.
-pub fn blame(sampled: &[(Vec<Candidate>, u64)], total: u64) -> Blame {
+pub(crate) fn blame(sampled: &[(Vec<Candidate>, u64)], total: u64) -> Blame {
     let (mut shares, mut groups) = group(sampled);
     let mut unexplained: u64 =
         groups.iter().filter(|group| group.candidates.is_empty()).map(|group| group.count).sum();

@@ -9,7 +9,7 @@ use crate::knowledge::{Family, Hook};
 
 /// Where a packet was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Whose hook it was; that of a bridge for frames, of netdev for ingress and egress. Never inet.
     pub family: Family,
     /// Which hook.
@@ -22,7 +22,7 @@ pub struct Place {
 
 /// What may have dropped a packet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// A rule, or what happens without any.
     pub what: What,
     /// Whose table it is.
@@ -50,7 +50,7 @@ pub struct Candidate {
 /// The two kinds of a candidate.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "candidates are few, and most of them are rules")]
-pub enum What {
+pub(crate) enum What {
     /// A rule.
     Rule {
         /// Its place in the chain, from 1.
@@ -74,7 +74,7 @@ pub enum What {
 
 /// An element of a named set or map.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decisive {
+pub(crate) struct Decisive {
     /// The set's or map's name.
     pub set: String,
     /// The key, as nft writes it.
@@ -83,7 +83,7 @@ pub struct Decisive {
 
 impl Candidate {
     /// Both are the same rule or policy, whatever packet they were found for.
-    pub fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         let key = |what: &What| match what {
             // A handle is a rule's own for good, a position only until another rule goes.
             What::Rule { position, handle, .. } => Some((*handle, handle.map_or(*position, |_| 0))),
@@ -96,7 +96,7 @@ impl Candidate {
     }
 
     /// `iptables filter INPUT rule 1`, `nft inet lab input handle 3`, `iptables filter INPUT policy DROP`.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let place = format!("{} {}", self.owner(), self.chain);
         match (&self.what, self.api) {
             (What::Rule { handle: Some(handle), .. }, Api::Nft) => format!("{place} handle {handle}"),
@@ -121,7 +121,7 @@ impl Candidate {
     }
 
     /// The rule's text; of a policy, what makes it.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match (&self.what, self.api) {
             (What::Rule { text, .. }, _) => text.clone(),
             (What::Policy, Api::Nft) => "policy drop".to_owned(),
@@ -132,7 +132,7 @@ impl Candidate {
 
 /// A namespace's rules before and after packets were dropped.
 #[derive(Debug)]
-pub struct Comparison<'a> {
+pub(crate) struct Comparison<'a> {
     before: &'a Ruleset,
     after: &'a Ruleset,
     /// Some rule gives packets a mark, so a rule before it saw another one.
@@ -143,13 +143,13 @@ pub struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     /// Of two readings.
-    pub fn new(before: &'a Ruleset, after: &'a Ruleset) -> Self {
+    pub(crate) fn new(before: &'a Ruleset, after: &'a Ruleset) -> Self {
         let sets_marks = before.sets_marks() || after.sets_marks();
         Self { before, after, sets_marks, changed: !same_rules(before, after) }
     }
 
     /// Everything that may have dropped the packet, in the order in which the kernel asks it.
-    pub fn candidates(&self, place: &Place, packet: &Packet) -> Vec<Candidate> {
+    pub(crate) fn candidates(&self, place: &Place, packet: &Packet) -> Vec<Candidate> {
         let packet = at_hook(packet, place.hook);
         let mut found = Walk::of(self.before, *place, &packet, self.sets_marks);
         if self.changed {

@@ -10,7 +10,7 @@ use crate::knowledge::{
 
 /// What evaluated them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Engine {
+pub(crate) enum Engine {
     /// `nf_tables`: nft and iptables-nft.
     Nft,
     /// `nf_tables` is not on the stack. Where the kernel frees its drops in `nft_do_chain`, it was the legacy tables,
@@ -22,7 +22,7 @@ pub enum Engine {
 
 /// Where in netfilter a packet died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HookPoint {
+pub(crate) struct HookPoint {
     pub family: Family,
     pub hook: Hook,
     pub engine: Engine,
@@ -41,7 +41,7 @@ impl fmt::Display for HookPoint {
 
 /// Finds the hook among the functions on the stack, innermost first; `None` where no hook is on it, or one that is not
 /// known.
-pub fn hook<S: AsRef<str>>(frames: &[S]) -> Option<HookPoint> {
+pub(crate) fn hook<S: AsRef<str>>(frames: &[S]) -> Option<HookPoint> {
     let name = |index: usize| frames.get(index).map(AsRef::as_ref);
     let slow = (0..frames.len()).find(|index| {
         name(*index).is_some_and(|name| name == "nf_hook_slow" || name == "nf_hook_slow_list")
@@ -64,7 +64,7 @@ pub fn hook<S: AsRef<str>>(frames: &[S]) -> Option<HookPoint> {
 }
 
 /// The packet is an ICMP message that the kernel was about to send itself.
-pub fn is_own_icmp<S: AsRef<str>>(frames: &[S]) -> bool {
+pub(crate) fn is_own_icmp<S: AsRef<str>>(frames: &[S]) -> bool {
     frames.iter().any(|frame| ICMP_SENDERS.contains(&frame.as_ref()))
 }
 

@@ -7,8 +7,8 @@
 mod blame;
 mod candidates;
 mod evaluate;
-pub mod hook;
-mod model;
+pub(crate) mod hook;
+pub(crate) mod model;
 mod nft;
 mod packet;
 mod read;
@@ -19,16 +19,12 @@ mod walk;
 mod words;
 mod xt;
 
-pub use blame::{Blame, Certainty, Culprit, Undecided, blame};
-pub use candidates::{Candidate, Comparison, Decisive, Place, What};
-pub use model::{
-    Api, Base, BitOperation, Chain, Counter, Match, NamedSet, Operand, Relation, Rule, Ruleset, Table, Test,
-    Values, Verdict,
-};
-pub use packet::{ConnectionState, Field, Packet, Read};
-pub use read::{Gap, read};
-pub use repair::{Repair, delete_command};
-pub use values::{Element, Elements, Range, Truth};
+pub(crate) use blame::{Blame, Certainty, Culprit, Undecided, blame};
+pub(crate) use candidates::{Candidate, Comparison, Place, What};
+pub(crate) use model::{Api, Ruleset, Verdict};
+pub(crate) use packet::{ConnectionState, Packet};
+pub(crate) use read::read;
+pub(crate) use repair::delete_command;
 
 #[cfg(test)]
 mod tests;

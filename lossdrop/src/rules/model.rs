@@ -7,7 +7,7 @@ use crate::knowledge::{Family, Hook};
 
 /// Which tool made a table, hence which one changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Api {
+pub(crate) enum Api {
     /// `iptables-legacy` and `ip6tables-legacy`.
     IptablesLegacy,
     /// `iptables-nft` and `ip6tables-nft`.
@@ -22,26 +22,26 @@ pub enum Api {
 
 impl Api {
     /// The kernel runs its rules in `nft_do_chain`.
-    pub const fn is_nft(self) -> bool {
+    pub(crate) const fn is_nft(self) -> bool {
         !matches!(self, Self::IptablesLegacy)
     }
 }
 
 /// Everything that could be read of a namespace's rules.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ruleset {
+pub(crate) struct Ruleset {
     /// In no order that matters: priorities decide.
     pub tables: Vec<Table>,
 }
 
 impl Ruleset {
     /// The table of this tool, family and name.
-    pub fn table(&self, api: Api, family: Family, name: &str) -> Option<&Table> {
+    pub(crate) fn table(&self, api: Api, family: Family, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.api == api && table.family == family && table.name == name)
     }
 
     /// Some rule gives packets a mark, so a rule before it saw another one.
-    pub fn sets_marks(&self) -> bool {
+    pub(crate) fn sets_marks(&self) -> bool {
         let mut chains = self.tables.iter().flat_map(|table| &table.chains);
         chains.any(|chain| chain.rules.iter().any(|rule| rule.sets_mark))
     }
@@ -49,7 +49,7 @@ impl Ruleset {
 
 /// A table.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Table {
+pub(crate) struct Table {
     /// Whose it is.
     pub api: Api,
     /// Which packets it sees.
@@ -67,7 +67,7 @@ pub struct Table {
 
 impl Table {
     /// One without chains.
-    pub fn new(api: Api, family: Family, name: &str, tool: &str) -> Self {
+    pub(crate) fn new(api: Api, family: Family, name: &str, tool: &str) -> Self {
         Self {
             api,
             family,
@@ -80,7 +80,7 @@ impl Table {
     }
 
     /// Adds a chain, or replaces that of the same name.
-    pub fn add(&mut self, chain: Chain) {
+    pub(crate) fn add(&mut self, chain: Chain) {
         match self.index.get(&chain.name) {
             Some(at) => self.chains[*at] = chain,
             None => {
@@ -91,19 +91,19 @@ impl Table {
     }
 
     /// The chain of this name.
-    pub fn chain(&self, name: &str) -> Option<&Chain> {
+    pub(crate) fn chain(&self, name: &str) -> Option<&Chain> {
         self.index.get(name).map(|at| &self.chains[*at])
     }
 
     /// The chain of this name, to be changed.
-    pub fn chain_mut(&mut self, name: &str) -> Option<&mut Chain> {
+    pub(crate) fn chain_mut(&mut self, name: &str) -> Option<&mut Chain> {
         self.index.get(name).map(|at| &mut self.chains[*at])
     }
 }
 
 /// A named set or map of nft.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NamedSet {
+pub(crate) struct NamedSet {
     /// What is in it.
     pub elements: Elements,
     /// Packets or timeouts change it: what is not in it now may have been.
@@ -112,7 +112,7 @@ pub struct NamedSet {
 
 /// A chain.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Chain {
+pub(crate) struct Chain {
     /// Its name.
     pub name: String,
     /// For a chain that the kernel enters by itself.
@@ -125,7 +125,7 @@ pub struct Chain {
 
 /// What makes a chain a base chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Base {
+pub(crate) struct Base {
     /// Where it is asked.
     pub hook: Hook,
     /// Lower ones are asked earlier.
@@ -140,7 +140,7 @@ pub struct Base {
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Its place in the chain, from 1.
     pub position: usize,
     /// nft's name for it.
@@ -163,7 +163,7 @@ pub struct Rule {
 
 /// A rule's counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counter {
+pub(crate) struct Counter {
     /// Packets counted.
     pub packets: u64,
     /// Exactly the packets that the verdict was for; else others may be among them.
@@ -172,7 +172,7 @@ pub struct Counter {
 
 /// One condition of a rule.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Match {
+pub(crate) enum Match {
     /// A comparison that we can make.
     Test(Test),
     /// Depends on a rate, a share or a quota.
@@ -183,7 +183,7 @@ pub enum Match {
 
 /// A comparison.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Test {
+pub(crate) struct Test {
     /// One, or several for a concatenation.
     pub key: Vec<Operand>,
     /// How it is compared.
@@ -194,7 +194,7 @@ pub struct Test {
 
 /// A field, or some of its bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operand {
+pub(crate) struct Operand {
     /// Of the packet.
     pub field: Field,
     /// What is done to it, in order.
@@ -209,7 +209,7 @@ impl From<Field> for Operand {
 
 /// Done to a field before it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BitOperation {
+pub(crate) enum BitOperation {
     /// `&`.
     And,
     /// `|`.
@@ -220,7 +220,7 @@ pub enum BitOperation {
 
 /// How a key is compared with values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Relation {
+pub(crate) enum Relation {
     /// It is one of them.
     Within,
     /// It is none of them.
@@ -233,7 +233,7 @@ pub enum Relation {
 
 /// What a key is compared with.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Values {
+pub(crate) enum Values {
     /// Written in the rule.
     Given(Elements),
     /// A named set of the table.
@@ -242,7 +242,7 @@ pub enum Values {
 
 /// What a rule does to a packet that it matches.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// On to the next rule.
     Continue,
     /// Done with this base chain.

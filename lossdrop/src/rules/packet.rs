@@ -6,7 +6,7 @@ use super::values::device_number;
 
 /// A packet as far as it is known. `None`: not known, so that a rule which asks for it may match or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Packet {
+pub(crate) struct Packet {
     /// The Ethernet type: 0x0800 for IPv4.
     pub ether_type: Option<u16>,
     /// Source address; of ARP, the sender's.
@@ -55,7 +55,7 @@ pub struct Packet {
 
 /// What conntrack thinks of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionState {
+pub(crate) enum ConnectionState {
     /// It belongs nowhere.
     Invalid,
     /// Of a connection that was answered.
@@ -70,7 +70,7 @@ pub enum ConnectionState {
 
 impl ConnectionState {
     /// nft's bit for it (`NF_CT_STATE_BIT`, `NF_CT_STATE_INVALID_BIT` and `NF_CT_STATE_UNTRACKED_BIT`).
-    pub const fn bit(self) -> u8 {
+    pub(crate) const fn bit(self) -> u8 {
         match self {
             Self::Invalid => 1,
             Self::Established => 2,
@@ -83,7 +83,7 @@ impl ConnectionState {
 
 /// Something that a rule compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
+pub(crate) enum Field {
     /// 2 for IPv4, 10 for IPv6 (`NFPROTO_*`).
     NfProtocol,
     /// The Ethernet type.
@@ -160,7 +160,7 @@ pub enum Field {
 
 /// What is in a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Read {
+pub(crate) enum Read {
     /// This.
     Value(u128),
     /// The packet has no such field: nothing matches.
@@ -192,7 +192,7 @@ const WITH_PORTS: [u8; 5] = [TCP, 17, 33, 132, 136];
 
 impl Packet {
     /// What is in a field.
-    pub fn read(&self, field: Field) -> Read {
+    pub(crate) fn read(&self, field: Field) -> Read {
         match field {
             Field::NfProtocol => match self.ether_type {
                 Some(0x0800) => Read::Value(2),

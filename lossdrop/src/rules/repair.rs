@@ -8,10 +8,10 @@ use super::{
 use crate::knowledge::Family;
 
 /// A shell line without the namespace's prefix, and what it does as a sentence.
-pub type Repair = (String, String);
+pub(crate) type Repair = (String, String);
 
 /// Takes away the rule or policy, or the element of a named set or map that decided.
-pub fn delete_command(candidate: &Candidate) -> Repair {
+pub(crate) fn delete_command(candidate: &Candidate) -> Repair {
     match &candidate.what {
         What::Rule { element: Some(element), .. } => delete_element(candidate, element),
         What::Rule { position, handle, text, .. } => delete_rule(candidate, *position, *handle, text),

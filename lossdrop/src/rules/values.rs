@@ -6,7 +6,7 @@ use super::model::Verdict;
 
 /// Whether something holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
+pub(crate) enum Truth {
     /// It does.
     Yes,
     /// It does not.
@@ -18,7 +18,7 @@ pub enum Truth {
 impl Truth {
     /// Both hold.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub(crate) const fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::No, _) | (_, Self::No) => Self::No,
             (Self::Yes, Self::Yes) => Self::Yes,
@@ -34,11 +34,11 @@ impl From<bool> for Truth {
 }
 
 /// First and last value of a range.
-pub type Range = (u128, u128);
+pub(crate) type Range = (u128, u128);
 
 /// A set's element, or a verdict map's.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Element {
+pub(crate) struct Element {
     /// As nft writes its key.
     pub text: String,
     /// Of a set: [`Verdict::Continue`].
@@ -47,14 +47,14 @@ pub struct Element {
 
 impl Element {
     /// One of a set.
-    pub fn of_set(text: impl Into<String>) -> Self {
+    pub(crate) fn of_set(text: impl Into<String>) -> Self {
         Self { text: text.into(), verdict: Verdict::Continue }
     }
 }
 
 /// Elements by key.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Elements {
+pub(crate) struct Elements {
     /// Keys of one part, by their first value.
     ranges: Vec<(Range, Element)>,
     /// Keys of several parts, each a single value.
@@ -69,7 +69,7 @@ pub struct Elements {
 
 impl Elements {
     /// Elements of keys, in any order.
-    pub fn new(elements: impl IntoIterator<Item = (Vec<Range>, Element)>) -> Self {
+    pub(crate) fn new(elements: impl IntoIterator<Item = (Vec<Range>, Element)>) -> Self {
         let mut found = Self::default();
         for (key, element) in elements {
             match key.as_slice() {
@@ -86,7 +86,7 @@ impl Elements {
     }
 
     /// Of one part, and not looked up by their text.
-    pub fn of_ranges(ranges: impl IntoIterator<Item = Range>) -> Self {
+    pub(crate) fn of_ranges(ranges: impl IntoIterator<Item = Range>) -> Self {
         Self::new(ranges.into_iter().map(|range| (vec![range], Element::of_set(""))))
     }
 
@@ -102,7 +102,7 @@ impl Elements {
     }
 
     /// The element of a key.
-    pub fn find(&self, key: &[u128]) -> Option<&Element> {
+    pub(crate) fn find(&self, key: &[u128]) -> Option<&Element> {
         self.listed(key).or(self.otherwise.as_deref())
     }
 
@@ -124,7 +124,7 @@ impl Elements {
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Element> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Element> {
         let ranges = self.ranges.iter().map(|(_, element)| element);
         let boxes = self.boxes.iter().map(|(_, element)| element);
         ranges
@@ -135,13 +135,8 @@ impl Elements {
     }
 
     /// The values of its keys of one part, for comparisons bit by bit.
-    pub fn values(&self) -> impl Iterator<Item = u128> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = u128> {
         self.ranges.iter().map(|((first, _), _)| *first)
-    }
-
-    /// There are none.
-    pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
     }
 }
 

@@ -40,7 +40,7 @@ static HELD: Mutex<Held> = Mutex::new(Held::new());
 
 /// Writes to standard error, or keeps what is written.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Messages;
+pub(crate) struct Messages;
 
 impl Write for Messages {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -58,7 +58,7 @@ impl Write for Messages {
 }
 
 /// Keeps lines back from now on, or writes those that were kept.
-pub fn hold_log(on: bool) {
+pub(crate) fn hold_log(on: bool) {
     let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
     held.on = on;
     if !on {
@@ -71,7 +71,7 @@ pub fn hold_log(on: bool) {
 }
 
 /// The last line that was kept and not asked for yet.
-pub fn last_held() -> Option<String> {
+pub(crate) fn last_held() -> Option<String> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner).last()
 }
 

@@ -2,13 +2,13 @@
 
 /// The version of what all of lossdrop's JSON looks like (`docs/json.md`). Fields may be added under the same number; what a
 /// field means, its type and its unit change only under the next one.
-pub const JSON_VERSION: u32 = 1;
+pub(crate) const JSON_VERSION: u32 = 1;
 
-pub mod messages;
+pub(crate) mod messages;
 mod near;
 mod numbers;
-pub mod sanitize;
-pub mod span;
+pub(crate) mod sanitize;
+pub(crate) mod span;
 
-pub use near::near;
-pub use numbers::{duration, thousands};
+pub(crate) use near::near;
+pub(crate) use numbers::{duration, thousands};

@@ -1,7 +1,7 @@
 //! What the user may have meant.
 
 /// The candidates that resemble what was typed, best first, as part of a sentence: "; did you mean A or B?".
-pub fn near(typed: &str, candidates: &[&str]) -> String {
+pub(crate) fn near(typed: &str, candidates: &[&str]) -> String {
     let mut ranked: Vec<(f64, &str)> = candidates
         .iter()
         .map(|candidate| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `9.2 s`, `3 min 05 s`.
-pub fn duration(elapsed: Duration) -> String {
+pub(crate) fn duration(elapsed: Duration) -> String {
     // As rounded to a tenth of a second below.
     let seconds = (elapsed + Duration::from_millis(50)).as_secs();
     if seconds < 60 {
@@ -14,7 +14,7 @@ pub fn duration(elapsed: Duration) -> String {
 }
 
 /// `1,234,567`.
-pub fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The text with everything that could steer a terminal replaced by `?`.
-pub fn sanitize(text: &str) -> Cow<'_, str> {
+pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_harmless) {
         return Cow::Borrowed(text);
     }
@@ -11,7 +11,7 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
 }
 
 /// The bytes up to the first NUL as such a text.
-pub fn sanitize_bytes(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn sanitize_bytes(bytes: &[u8]) -> Cow<'_, str> {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     match String::from_utf8_lossy(&bytes[..end]) {
         Cow::Borrowed(text) => sanitize(text),

@@ -4,7 +4,7 @@ use crate::live::lens::{GroupBy, SortBy};
 
 /// What the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Up,
     Down,
     PageUp,
@@ -32,7 +32,7 @@ pub enum Action {
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Binding {
+pub(crate) struct Binding {
     pub action: Action,
     /// The names of the keys, as the user sees them.
     pub keys: &'static str,
@@ -46,7 +46,7 @@ const fn binding(action: Action, keys: &'static str, help: &'static str, hint: &
 }
 
 /// All of them, in the order of the help. [`GroupBy`] and [`SortBy`] have keys of their own beside these.
-pub const BINDINGS: &[Binding] = &[
+pub(crate) const BINDINGS: &[Binding] = &[
     binding(Action::Up, "↑ k", "the row above; in a page, up", ""),
     binding(Action::Down, "↓ j", "the row below; in a page, down", "select"),
     binding(Action::PageUp, "PgUp Ctrl-B", "a page up", ""),

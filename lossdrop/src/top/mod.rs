@@ -4,10 +4,10 @@
 //! ([`model`]); a [`lens`] makes a table of it; [`state`] is what the user did with it, and [`view`] draws that. Culprits come
 //! from [`windows`]: the same surveys and suspects as `lossdrop diagnose` has.
 
-pub mod app;
-pub mod frame;
-pub mod input;
-pub mod keys;
-pub mod state;
-pub mod terminal;
-pub mod view;
+pub(crate) mod app;
+pub(crate) mod frame;
+pub(crate) mod input;
+pub(crate) mod keys;
+pub(crate) mod state;
+pub(crate) mod terminal;
+pub(crate) mod view;

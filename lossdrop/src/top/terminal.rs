@@ -31,51 +31,51 @@ static IS_OURS: AtomicBool = AtomicBool::new(false);
 
 /// The screen, while it is ours. Dropping gives it back.
 #[derive(Debug)]
-pub struct Screen {
+pub(crate) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     look: Look,
 }
 
 impl Screen {
     /// Takes the terminal over.
-    pub fn new(look: Look) -> io::Result<Self> {
+    pub(crate) fn new(look: Look) -> io::Result<Self> {
         give_back_on_panic();
         take_over()?;
         let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| give_back())?;
         Ok(Self { terminal, look })
     }
 
-    pub fn draw(&mut self, state: &State) -> io::Result<()> {
+    pub(crate) fn draw(&mut self, state: &State) -> io::Result<()> {
         let look = self.look;
         self.terminal.draw(|frame| view::draw(frame, state, &look)).map(|_| ())
     }
 
-    pub fn area(&self) -> Rect {
+    pub(crate) fn area(&self) -> Rect {
         self.terminal.size().map_or(Rect::ZERO, |size| Rect::new(0, 0, size.width, size.height))
     }
 
-    pub fn extent(&self, state: &State) -> Extent {
+    pub(crate) fn extent(&self, state: &State) -> Extent {
         let area = self.area();
         Extent { page: view::page(area, state), lines: view::lines(area, state, &self.look) }
     }
 
-    pub fn look(&self) -> &Look {
+    pub(crate) fn look(&self) -> &Look {
         &self.look
     }
 
     /// Forgets what is on the screen, so that all of it is drawn anew.
-    pub fn redraw(&mut self) -> io::Result<()> {
+    pub(crate) fn redraw(&mut self) -> io::Result<()> {
         // `clear` would ask the terminal where its cursor is, and whoever waits for events would get the answer.
         self.terminal.resize(self.area())
     }
 
     /// Hands text to the terminal's clipboard, which works over ssh where the terminal allows it.
-    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
         execute!(stdout(), CopyToClipboard::to_clipboard_from(text))
     }
 
     /// Stops this process until the shell continues it. The terminal is the shell's meanwhile.
-    pub fn suspend(&mut self) -> io::Result<()> {
+    pub(crate) fn suspend(&mut self) -> io::Result<()> {
         give_back();
         raise(Signal::SIGSTOP)?;
         take_over()?;
@@ -91,7 +91,7 @@ impl Drop for Screen {
 
 /// What the terminal tells. On a thread of its own: crossterm reads on and on once the terminal has hung up, and waits in the
 /// middle of a sequence that is not complete; nothing else is to wait with it.
-pub fn events() -> io::Result<UnboundedReceiver<io::Result<Event>>> {
+pub(crate) fn events() -> io::Result<UnboundedReceiver<io::Result<Event>>> {
     let (sender, receiver) = unbounded_channel();
     let read = move || {
         loop {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// NO_SOCKET, __dev_forward_skb2+0x87, mtu/veth-peer, mtu
     pub subject: String,
     /// JSON instead of text
@@ -117,7 +117,7 @@ fn running_reasons(btf: Option<&Path>) -> Result<Reasons> {
     }
 }
 
-pub fn run(args: &Args, globals: &Globals) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> anyhow::Result<()> {
     let subject = Subject::find(&args.subject)?;
     match write(
         &subject,

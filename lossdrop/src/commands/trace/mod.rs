@@ -33,7 +33,7 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Show benign noise, too
     #[arg(long)]
     pub all: bool,
@@ -70,7 +70,7 @@ pub struct Args {
     pub filter: FilterArgs,
 }
 
-pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<()> {
     let start = globals.start()?;
     let filter = args.filter.resolve(&start.info, Namespaces::scan)?;
     let sinks = args.sinks()?;

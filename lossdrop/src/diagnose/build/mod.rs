@@ -25,7 +25,7 @@ use crate::{
     drops::{Kept, accounting::Accounting, select::Selection},
     identity::{namespaces::Namespaces, owners},
     kernel::counters::Counters,
-    knowledge::{Assessment, Confidence, KINDS, Kind, Severity},
+    knowledge::{Assessment, KINDS, Kind, Severity},
     machine,
     text::JSON_VERSION,
 };
@@ -37,7 +37,7 @@ const OF_ONE_KIND: usize = 8;
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// All if it is empty.
     pub netns: BTreeSet<u32>,
     /// The filters in words; `None` without any.
@@ -47,7 +47,7 @@ pub struct Scope {
 
 /// What the surveys and the run found.
 #[derive(Debug)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     pub namespaces: Namespaces,
     pub before: Survey,
     pub after: Survey,
@@ -61,7 +61,7 @@ pub struct Evidence {
 }
 
 /// The whole diagnosis.
-pub fn diagnosis(evidence: Evidence) -> Diagnosis {
+pub(crate) fn diagnosis(evidence: Evidence) -> Diagnosis {
     let Evidence { namespaces, before, after, mut collected, counters, elapsed, scope, kernel, host } =
         evidence;
     let mut notes: BTreeSet<String> = before.notes.union(&after.notes).cloned().collect();
@@ -190,7 +190,7 @@ fn drops_of<'a>(findings: impl Iterator<Item = &'a Finding>) -> u64 {
 
 /// A culprit, for a live view: what a diagnosis says of it, and which drops are its own.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub(crate) struct Named {
     pub assessment: Assessment,
     /// Where the culprit is.
     pub netns: u32,
@@ -204,7 +204,12 @@ pub struct Named {
 }
 
 /// The culprits of a part of a run: between two surveys.
-pub fn named(namespaces: Namespaces, before: Survey, after: Survey, mut collected: Collected) -> Vec<Named> {
+pub(crate) fn named(
+    namespaces: Namespaces,
+    before: Survey,
+    after: Survey,
+    mut collected: Collected,
+) -> Vec<Named> {
     collected.find_late_owners();
     let context = context(Places::new(namespaces), before, after, &collected.groups);
     for group in &mut collected.groups {
@@ -428,7 +433,7 @@ fn remarks(counters: &Counters, scope: &Scope, lines: &[CounterLine], unselected
 }
 
 /// The worst severity decides the exit code.
-pub fn is_healthy(diagnosis: &Diagnosis) -> bool {
+pub(crate) fn is_healthy(diagnosis: &Diagnosis) -> bool {
     diagnosis.severity() <= Severity::Policy
 }
 

@@ -8,7 +8,7 @@ use crate::{
         finding::{Fix, Object},
         group::Target,
     },
-    kernel::{counters::Row, layout::Layout},
+    kernel::counters::Row,
     knowledge::{Confidence, kinds},
     testing::{
         self,

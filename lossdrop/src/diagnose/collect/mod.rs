@@ -22,7 +22,7 @@ const GROUPS_AT_MOST: usize = 2048;
 
 /// Drops in groups.
 #[derive(Debug, Default)]
-pub struct Groups {
+pub(crate) struct Groups {
     groups: Vec<Group>,
     by_key: HashMap<GroupKey, usize>,
     shares: Shares,
@@ -30,11 +30,11 @@ pub struct Groups {
 
 /// Collects drops in groups, while the run lasts.
 #[derive(Debug, Default)]
-pub struct Collector(Groups);
+pub(crate) struct Collector(Groups);
 
 /// What a run collected.
 #[derive(Debug)]
-pub struct Collected {
+pub(crate) struct Collected {
     pub groups: Vec<Group>,
     /// Noise by kind.
     pub benign: BTreeMap<String, (&'static Kind, u64)>,
@@ -54,7 +54,7 @@ impl Reader for Collector {
 
 impl Collector {
     /// Shares the kernel's exact counts out among the groups.
-    pub fn finish(self, counters: &Counters, describer: &mut Describer) -> Collected {
+    pub(crate) fn finish(self, counters: &Counters, describer: &mut Describer) -> Collected {
         let mut collected = self.0.finish(counters, describer);
         collected.find_late_owners();
         collected
@@ -63,7 +63,7 @@ impl Collector {
 
 impl Groups {
     /// Takes a drop in.
-    pub fn add(&mut self, drop: &Drop<'_>) {
+    pub(crate) fn add(&mut self, drop: &Drop<'_>) {
         let key = drop.event.key;
         let index = self.group(&drop.verdict, &key, Target::of(drop));
         self.groups[index].add(drop);
@@ -87,7 +87,7 @@ impl Groups {
     }
 
     /// Shares the kernel's exact counts out among the groups.
-    pub fn finish(mut self, counters: &Counters, describer: &mut Describer) -> Collected {
+    pub(crate) fn finish(mut self, counters: &Counters, describer: &mut Describer) -> Collected {
         for (key, row) in &counters.rows {
             let shares = self.shares.remove(key).unwrap_or_default();
             if shares.is_empty() {
@@ -118,7 +118,7 @@ impl Groups {
 impl Collected {
     /// Looks once more for the owners of groups that have none: the first look-up may have come too late for the few
     /// drops of a group.
-    pub fn find_late_owners(&mut self) {
+    pub(crate) fn find_late_owners(&mut self) {
         let unowned = |group: &&mut Group| group.samples.iter().all(|sample| sample.owner.is_none());
         let inodes: HashSet<u64> = self
             .groups
@@ -140,7 +140,7 @@ impl Collected {
     }
 
     /// Looks at each group again.
-    pub fn judge(&mut self, judge: impl Fn(&mut Group)) {
+    pub(crate) fn judge(&mut self, judge: impl Fn(&mut Group)) {
         self.groups.iter_mut().for_each(judge);
         self.sort_out();
     }

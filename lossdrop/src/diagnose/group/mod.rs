@@ -19,13 +19,13 @@ const FLOWS_AT_MOST: usize = 1024;
 /// Flows that a finding shows.
 const FLOWS_SHOWN: usize = 5;
 /// Packets that a group keeps for a closer look.
-pub const SAMPLES: usize = 256;
+pub(crate) const SAMPLES: usize = 256;
 /// Lengths that are kept apart in a group.
 const SIZES_AT_MOST: usize = 64;
 
 /// What makes drops belong together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GroupKey {
+pub(crate) struct GroupKey {
     pub kind: &'static Kind,
     pub netns: u32,
     pub ifindex: u32,
@@ -33,14 +33,14 @@ pub struct GroupKey {
 }
 
 impl GroupKey {
-    pub fn new(kind: &'static Kind, key: &DropKey, target: Target) -> Self {
+    pub(crate) fn new(kind: &'static Kind, key: &DropKey, target: Target) -> Self {
         Self { kind, netns: key.netns, ifindex: key.ifindex, target }
     }
 }
 
 /// What tells the drops of one kind at one device apart: what may turn out to be different culprits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Target {
+pub(crate) enum Target {
     None,
     /// Netfilter: the hook and what evaluates the rules.
     Hook(String),
@@ -56,7 +56,7 @@ pub enum Target {
 
 impl Target {
     /// What tells culprits of one kind at one device apart.
-    pub fn of(drop: &Drop<'_>) -> Self {
+    pub(crate) fn of(drop: &Drop<'_>) -> Self {
         let kind = drop.verdict.assessment.kind;
         let (addresses, ports) = (drop.addresses(), drop.ports());
         if kind == &kinds::DEVICE_FOREIGN_VLAN {
@@ -89,7 +89,7 @@ impl Target {
 
 /// The drops of a group.
 #[derive(Clone, Debug)]
-pub struct Group {
+pub(crate) struct Group {
     pub key: GroupKey,
     pub verdict: Verdict,
     /// Drops reported in detail.
@@ -108,7 +108,7 @@ pub struct Group {
 }
 
 impl Group {
-    pub fn new(key: GroupKey, verdict: Verdict) -> Self {
+    pub(crate) fn new(key: GroupKey, verdict: Verdict) -> Self {
         Self {
             key,
             verdict,
@@ -125,7 +125,7 @@ impl Group {
     }
 
     /// Adds a drop that was reported in detail.
-    pub fn add(&mut self, drop: &Drop<'_>) {
+    pub(crate) fn add(&mut self, drop: &Drop<'_>) {
         self.count_in(drop, drop.unix_ns);
         if self.samples.len() < SAMPLES {
             self.samples.push(drop.keep());
@@ -147,7 +147,7 @@ impl Group {
     }
 
     /// Adds a drop that was kept.
-    pub fn add_kept(&mut self, kept: &Kept) {
+    pub(crate) fn add_kept(&mut self, kept: &Kept) {
         self.count_in(kept, kept.unix_ns);
         if self.samples.len() < SAMPLES {
             self.samples.push(kept.clone());
@@ -155,7 +155,7 @@ impl Group {
     }
 
     /// Takes in another group with the same culprit.
-    pub fn absorb(&mut self, other: Self) {
+    pub(crate) fn absorb(&mut self, other: Self) {
         self.verdict.assessment.confidence =
             self.verdict.assessment.confidence.min(other.verdict.assessment.confidence);
         self.detailed += other.detailed;
@@ -177,7 +177,7 @@ impl Group {
     }
 
     /// A part of the group: as many drops, with these samples. Its keys are those of the samples.
-    pub fn part(&self, count: u64, samples: impl Iterator<Item = Kept>) -> Self {
+    pub(crate) fn part(&self, count: u64, samples: impl Iterator<Item = Kept>) -> Self {
         let mut part = Self::new(self.key.clone(), self.verdict.clone());
         (part.count, part.exact) = (count, self.exact);
         let samples: Vec<Kept> = samples.collect();
@@ -194,7 +194,7 @@ impl Group {
     }
 
     /// The most frequent flows.
-    pub fn top_flows(&self) -> Vec<Flow> {
+    pub(crate) fn top_flows(&self) -> Vec<Flow> {
         let mut flows: Vec<Flow> =
             self.flows.iter().map(|(flow, count)| Flow { flow: flow.clone(), count: *count }).collect();
         flows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.flow.cmp(&b.flow)));
@@ -202,38 +202,38 @@ impl Group {
         flows
     }
 
-    pub fn sizes(&self) -> Vec<Size> {
+    pub(crate) fn sizes(&self) -> Vec<Size> {
         self.sizes.iter().map(|(len, count)| Size { len: *len, count: *count }).collect()
     }
 
     /// The shortest and the longest IP length.
-    pub fn size_range(&self) -> Option<(u32, u32)> {
+    pub(crate) fn size_range(&self) -> Option<(u32, u32)> {
         Some((*self.sizes.first_key_value()?.0, *self.sizes.last_key_value()?.0))
     }
 
     /// The first drop that was reported in detail.
-    pub fn sample(&self) -> Option<&Kept> {
+    pub(crate) fn sample(&self) -> Option<&Kept> {
         self.samples.first()
     }
 
     /// Source and destination of the first that has them.
-    pub fn addresses(&self) -> Option<(IpAddr, IpAddr)> {
+    pub(crate) fn addresses(&self) -> Option<(IpAddr, IpAddr)> {
         self.find(|kept| kept.addresses())
     }
 
     /// Source and destination port, likewise.
-    pub fn ports(&self) -> Option<(u16, u16)> {
+    pub(crate) fn ports(&self) -> Option<(u16, u16)> {
         self.find(|kept| kept.ports())
     }
 
     /// Something that the first sample that has it says.
-    pub fn find<T>(&self, look: impl FnMut(&Kept) -> Option<T>) -> Option<T> {
+    pub(crate) fn find<T>(&self, look: impl FnMut(&Kept) -> Option<T>) -> Option<T> {
         self.samples.iter().find_map(look)
     }
 }
 
 /// `10.0.0.1:51034 → 10.0.0.2:80 TCP`: what of a packet's words is the same for all packets of a flow.
-pub fn flow(event: &Event) -> String {
+pub(crate) fn flow(event: &Event) -> String {
     const TCP: &str = " TCP";
     let line = packet::line(event);
     // Brackets stand around IPv6 addresses, too; flags are those behind the protocol.
@@ -244,7 +244,7 @@ pub fn flow(event: &Event) -> String {
 
 /// Shares the kernel's exact counts out among the groups: `detailed` says how many drops of a key were reported in detail as
 /// belonging to which group. Returns each group's part, and whether it is exact.
-pub fn share_out(count: u64, detailed: &[u64]) -> (Vec<u64>, bool) {
+pub(crate) fn share_out(count: u64, detailed: &[u64]) -> (Vec<u64>, bool) {
     let reported: u64 = detailed.iter().sum();
     if reported == 0 {
         return (vec![0; detailed.len()], count == 0);
@@ -265,7 +265,7 @@ pub fn share_out(count: u64, detailed: &[u64]) -> (Vec<u64>, bool) {
 }
 
 /// Which groups a key's drops went to.
-pub type Shares = HashMap<DropKey, BTreeMap<usize, u64>>;
+pub(crate) type Shares = HashMap<DropKey, BTreeMap<usize, u64>>;
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use crate::{
 
 /// Drops of one key that a finding, or noise, stands for.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub(crate) struct Part {
     /// From 0; `None` for what is not shown.
     pub finding: Option<usize>,
     pub kind: &'static Kind,
@@ -68,7 +68,7 @@ fn fits(known: &Counter, part: &Part, moved: &Moved) -> bool {
 }
 
 /// Makes sure what a counter confirms that counts nothing else: it rose by as many as died.
-pub fn confirm(context: &Context, findings: &mut [(Finding, Vec<Part>)]) {
+pub(crate) fn confirm(context: &Context, findings: &mut [(Finding, Vec<Part>)]) {
     for moved in &context.moved {
         let rows = rows(moved);
         let counted_here =
@@ -101,7 +101,7 @@ fn rows(moved: &Moved) -> Vec<&'static Counter> {
 }
 
 /// A line for each counter of losses that moved.
-pub fn lines(context: &Context, parts: &[Part], findings: &[Finding]) -> Vec<CounterLine> {
+pub(crate) fn lines(context: &Context, parts: &[Part], findings: &[Finding]) -> Vec<CounterLine> {
     let mut lines: Vec<CounterLine> =
         context.moved.iter().filter_map(|moved| line(moved, context, parts)).collect();
     lines.extend(rules(findings));
@@ -185,7 +185,7 @@ fn rules(findings: &[Finding]) -> impl Iterator<Item = CounterLine> {
 }
 
 /// How much a counter of a protocol moved in a namespace.
-pub fn moved(context: &Context, netns: u32, name: &str) -> u64 {
+pub(crate) fn moved(context: &Context, netns: u32, name: &str) -> u64 {
     let own = context.moved.iter().filter(|moved| {
         moved.netns == Some(netns) && moved.name == name && matches!(moved.scope, Scope::Snmp | Scope::Xfrm)
     });

@@ -86,7 +86,7 @@ static CHECKS: &[Check] = &[
 ];
 
 /// The checks that nothing speaks against, with their numbers.
-pub fn ruled_out(context: &Context, findings: &[Finding]) -> Vec<RuledOut> {
+pub(crate) fn ruled_out(context: &Context, findings: &[Finding]) -> Vec<RuledOut> {
     let mut ruled_out: Vec<RuledOut> = conntrack(context, findings).into_iter().collect();
     for check in CHECKS {
         let found = findings

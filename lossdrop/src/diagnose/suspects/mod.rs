@@ -37,7 +37,7 @@ use crate::{
 type Tell<'a> = Box<dyn Fn(&Group, &Context) -> Story + 'a>;
 
 /// What may be responsible for a group.
-pub struct Suspect<'a> {
+pub(crate) struct Suspect<'a> {
     pub assessment: Assessment,
     /// Where the culprit is: for a veth, not where the packet was.
     pub netns: u32,
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Suspect<'_> {
 
 /// What a finding says of its suspect.
 #[derive(Clone, Debug, Default)]
-pub struct Story {
+pub(crate) struct Story {
     pub title: String,
     pub numbers: Numbers,
     /// The lengths of the packets matter.
@@ -69,31 +69,31 @@ pub struct Story {
 
 impl Story {
     /// A title and two or three plain sentences.
-    pub fn new(title: impl Into<String>, explanation: impl Into<String>) -> Self {
+    pub(crate) fn new(title: impl Into<String>, explanation: impl Into<String>) -> Self {
         Self { title: title.into(), explanation: explanation.into(), ..Self::default() }
     }
 
     #[must_use]
-    pub fn number(mut self, name: &'static str, value: impl Into<u64>) -> Self {
+    pub(crate) fn number(mut self, name: &'static str, value: impl Into<u64>) -> Self {
         self.numbers.insert(name, value.into());
         self
     }
 
     #[must_use]
-    pub fn sizes(self) -> Self {
+    pub(crate) fn sizes(self) -> Self {
         Self { sizes: true, ..self }
     }
 
     /// A command that ends the drops; nothing where there is no way to the namespace.
     #[must_use]
-    pub fn fix(mut self, command: Option<String>, effect: impl Into<String>) -> Self {
+    pub(crate) fn fix(mut self, command: Option<String>, effect: impl Into<String>) -> Self {
         self.fixes.extend(command.map(|command| Fix::new(command, effect)));
         self
     }
 
     /// A command that shows more.
     #[must_use]
-    pub fn look(mut self, command: Option<String>, shows: impl Into<String>) -> Self {
+    pub(crate) fn look(mut self, command: Option<String>, shows: impl Into<String>) -> Self {
         self.look.extend(command.map(|command| Fix::new(command, shows)));
         self
     }
@@ -101,7 +101,7 @@ impl Story {
 
 impl<'a> Suspect<'a> {
     /// As the group's verdict has it.
-    pub fn of(
+    pub(crate) fn of(
         group: &Group,
         culprit: Option<Culprit>,
         tell: impl Fn(&Group, &Context) -> Story + 'a,
@@ -111,31 +111,31 @@ impl<'a> Suspect<'a> {
 
     /// With another kind, and its severity.
     #[must_use]
-    pub fn kind(self, kind: &'static Kind) -> Self {
+    pub(crate) fn kind(self, kind: &'static Kind) -> Self {
         Self { assessment: Assessment { kind, severity: kind.severity, ..self.assessment }, ..self }
     }
 
     #[must_use]
-    pub fn confidence(self, confidence: Confidence) -> Self {
+    pub(crate) fn confidence(self, confidence: Confidence) -> Self {
         Self { assessment: Assessment { confidence, ..self.assessment }, ..self }
     }
 
     #[must_use]
-    pub fn severity(self, severity: Severity) -> Self {
+    pub(crate) fn severity(self, severity: Severity) -> Self {
         Self { assessment: Assessment { severity, ..self.assessment }, ..self }
     }
 
     #[must_use]
-    pub fn in_netns(self, netns: u32) -> Self {
+    pub(crate) fn in_netns(self, netns: u32) -> Self {
         Self { netns, ..self }
     }
 
-    pub fn tell(&self, group: &Group, context: &Context) -> Story {
+    pub(crate) fn tell(&self, group: &Group, context: &Context) -> Story {
         (self.tell)(group, context)
     }
 
     /// Both are the same: their drops belong to one finding.
-    pub fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         let name =
             |suspect: &Self| suspect.culprit.as_ref().map(|culprit| (culprit.r#type, culprit.name.clone()));
         self.assessment.kind == other.assessment.kind
@@ -145,7 +145,7 @@ impl<'a> Suspect<'a> {
 }
 
 /// The suspects of a group, each with its part of the drops.
-pub fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)> {
+pub(crate) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspect<'a>)> {
     let one = |group: Group, find: fn(&Group, &Context) -> Suspect<'static>| {
         let suspect = find(&group, context);
         vec![(group, suspect)]

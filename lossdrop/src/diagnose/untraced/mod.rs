@@ -31,7 +31,7 @@ const ERRORS: [&str; 7] = [
 ];
 
 /// The findings that counters alone tell of, beyond what the traced drops of the findings account for.
-pub fn findings(context: &Context, traced: &[Part]) -> Vec<(Finding, Part)> {
+pub(crate) fn findings(context: &Context, traced: &[Part]) -> Vec<(Finding, Part)> {
     let mut findings = Vec::new();
     for netns in context.after.netns.keys().copied() {
         let overflows = moved(context, netns, "TcpExtListenOverflows");

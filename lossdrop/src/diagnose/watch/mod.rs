@@ -20,7 +20,7 @@ const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Drops on their way from the kernel into groups.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     capture: Capture,
     observer: Observer,
     collector: Collector,
@@ -28,12 +28,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn new(capture: Capture, observer: Observer, collector: Collector) -> Self {
+    pub(crate) fn new(capture: Capture, observer: Observer, collector: Collector) -> Self {
         Self { capture, observer, collector, batch: Batch::default() }
     }
 
     /// Collects until `end` is ready; `progress` tells how far it is.
-    pub async fn until<T>(&mut self, end: impl Future<Output = T>, progress: Option<Progress>) -> T {
+    pub(crate) async fn until<T>(&mut self, end: impl Future<Output = T>, progress: Option<Progress>) -> T {
         let mut end = pin!(end);
         let mut ticks = tokio::time::interval(PROGRESS);
         let ended = loop {
@@ -58,7 +58,7 @@ impl Watch {
     }
 
     /// Ends the capture, and takes in what is still to be read.
-    pub async fn finish(mut self) -> (Counters, Collected) {
+    pub(crate) async fn finish(mut self) -> (Counters, Collected) {
         let counters = self.capture.stop();
         while self.capture.read(&mut self.batch) {
             self.observer.observe(&self.batch, &mut self.collector).await;
@@ -70,14 +70,14 @@ impl Watch {
 
 /// A line on a terminal that says how far it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     start: Instant,
     duration: Duration,
     shown: bool,
 }
 
 impl Progress {
-    pub fn new(duration: Duration) -> Self {
+    pub(crate) fn new(duration: Duration) -> Self {
         Self { start: Instant::now(), duration, shown: stderr().is_terminal() }
     }
 

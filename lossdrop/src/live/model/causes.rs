@@ -10,11 +10,11 @@ use crate::{
         group::{GroupKey, Target},
     },
     drops::{Kept, packet, verdict::Verdict},
-    knowledge::{Assessment, Confidence, Kind, Severity},
+    knowledge::{Assessment, Kind, Severity},
 };
 
 /// The number of a cause.
-pub type CauseId = u32;
+pub(crate) type CauseId = u32;
 
 /// Groups that are kept apart; drops beyond are grouped by kind and device alone.
 const GROUPS_AT_MOST: usize = 4096;
@@ -23,10 +23,8 @@ const OF_ONE_KIND: usize = 24;
 
 /// A cause of drops.
 #[derive(Clone, Debug)]
-pub struct Cause {
+pub(crate) struct Cause {
     pub assessment: Assessment,
-    /// Where the culprit is: for a veth, not where the packet was.
-    pub netns: u32,
     pub culprit: Option<Culprit>,
     pub evidence: Vec<String>,
     pub finding: Option<Finding>,
@@ -44,7 +42,7 @@ pub struct Cause {
 
 impl Cause {
     /// What stands for the culprit while none is named: what the drops have in common.
-    pub fn target(&self) -> Option<String> {
+    pub(crate) fn target(&self) -> Option<String> {
         match self.group.as_ref()? {
             Target::None | Target::Number(_) => None,
             Target::Hook(hook) => Some(hook.clone()).filter(|hook| !hook.is_empty()),
@@ -80,7 +78,7 @@ pub(super) type Resolved = (CauseId, Vec<(CauseId, u64)>, bool);
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
-pub struct Causes {
+pub(crate) struct Causes {
     all: Vec<Cause>,
     /// Noise apart from what is none.
     groups: HashMap<(GroupKey, bool), CauseId>,
@@ -91,7 +89,7 @@ pub struct Causes {
 }
 
 impl Causes {
-    pub fn get(&self, id: CauseId) -> Option<&Cause> {
+    pub(crate) fn get(&self, id: CauseId) -> Option<&Cause> {
         self.all.get(id as usize)
     }
 
@@ -113,7 +111,6 @@ impl Causes {
         }
         let id = self.add(Cause {
             assessment: verdict.assessment,
-            netns: key.netns,
             culprit: None,
             evidence: verdict.evidence.clone(),
             finding: None,
@@ -198,7 +195,6 @@ impl Causes {
         let rule = self.number_rule(named.assessment.kind, named.netns, culprit.as_ref());
         let id = self.add(Cause {
             assessment: named.assessment,
-            netns: named.netns,
             culprit,
             evidence,
             finding: named.finding,

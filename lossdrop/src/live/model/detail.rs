@@ -26,14 +26,14 @@ struct Tallies {
 
 impl Model {
     /// What there is to know of a row now.
-    pub fn detail(&self, row: &Row, lens: &Lens, now: Duration) -> RowDetail {
+    pub(crate) fn detail(&self, row: &Row, lens: &Lens, now: Duration) -> RowDetail {
         let mut tallies = self.tallies(lens, |key| key == row.key);
         let sample = |cause| self.sample(row.key, cause, lens.group);
         self.page_of(row, tallies.remove(&row.key).unwrap_or_default(), sample, now)
     }
 
     /// The causes of all rows, for a frame that shows no packets: one pass over the drops, not one for each row.
-    pub fn causes_of_rows(&self, rows: &[Row], lens: &Lens, now: Duration) -> Vec<RowDetail> {
+    pub(crate) fn causes_of_rows(&self, rows: &[Row], lens: &Lens, now: Duration) -> Vec<RowDetail> {
         let mut tallies = self.tallies(lens, |_| true);
         let of_row =
             |row: &Row| self.page_of(row, tallies.remove(&row.key).unwrap_or_default(), |_| None, now);

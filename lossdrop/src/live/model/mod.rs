@@ -20,11 +20,11 @@ use std::{
 use lossdrop_common::DropKey;
 
 use causes::Resolved;
-pub use causes::{Cause, CauseId, Causes};
+pub(crate) use causes::{Cause, CauseId, Causes};
 use history::History;
 use key_details::KeyDetails;
 use names::Names;
-pub use sharer::Sharer;
+pub(crate) use sharer::Sharer;
 
 use crate::{
     diagnose::{
@@ -53,11 +53,11 @@ struct Limits {
 }
 
 /// Stands for all those that are not kept apart, and for none.
-pub const UNKNOWN: u32 = 0;
+pub(crate) const UNKNOWN: u32 = 0;
 
 /// What tells units apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct UnitKey {
+pub(crate) struct UnitKey {
     pub key: DropKey,
     pub cause: CauseId,
     /// Numbers of names; [`UNKNOWN`] where none is known.
@@ -92,7 +92,7 @@ struct Recent {
 
 /// The drops since the counting began.
 #[derive(Clone, Debug)]
-pub struct Model {
+pub(crate) struct Model {
     limits: Limits,
     units: Vec<Unit>,
     by_key: HashMap<UnitKey, u32>,
@@ -115,7 +115,7 @@ pub struct Model {
 
 impl Model {
     /// Keeps so many intervals of history.
-    pub fn new(intervals: usize) -> Self {
+    pub(crate) fn new(intervals: usize) -> Self {
         Self::within(Limits { units: UNITS_AT_MOST, names: NAMES_AT_MOST }, intervals)
     }
 
@@ -139,7 +139,7 @@ impl Model {
     }
 
     /// Takes in a drop that was reported in detail; its count comes with the next refresh.
-    pub fn read(&mut self, drop: &Drop<'_>) {
+    pub(crate) fn read(&mut self, drop: &Drop<'_>) {
         // The culprits of noise are not looked for: all of a kind is one.
         let target = if drop.verdict.assessment.severity == Severity::Benign {
             Target::None
@@ -150,7 +150,7 @@ impl Model {
     }
 
     /// As one of the drops that this tells from others.
-    pub fn add(&mut self, drop: &Drop<'_>, target: Target) {
+    pub(crate) fn add(&mut self, drop: &Drop<'_>, target: Target) {
         let event = &drop.event;
         let group = GroupKey::new(drop.verdict.assessment.kind, &event.key, target);
         let unit = UnitKey {
@@ -174,7 +174,7 @@ impl Model {
 
     /// Takes in what the kernel has counted up to now. The details must be read after the counters: then those of every
     /// drop that is new are here.
-    pub fn refresh(&mut self, counters: &Counters, span: Duration, describer: &mut Describer) {
+    pub(crate) fn refresh(&mut self, counters: &Counters, span: Duration, describer: &mut Describer) {
         let mut parts: HashMap<u32, u64> = HashMap::new();
         for (key, row) in &counters.rows {
             let before = self.counted.insert(*key, row.count).unwrap_or(0);
@@ -284,14 +284,14 @@ impl Model {
     }
 
     /// Takes in the final counters, which are exact: what no row holds was lost.
-    pub fn settle_books(&mut self, counters: &Counters) {
+    pub(crate) fn settle_books(&mut self, counters: &Counters) {
         let held = self.books.shown + self.books.filtered;
         self.books.seen = counters.seen.max(held);
         self.books.lost = self.books.seen - held;
     }
 
     /// Takes in the culprits that a look at the machine has named: the drops of a group that had no culprit are now theirs.
-    pub fn learn(&mut self, named: Vec<Named>, at: Duration) {
+    pub(crate) fn learn(&mut self, named: Vec<Named>, at: Duration) {
         let resolved = self.causes.learn(named, at);
         let mut groups: HashMap<CauseId, (Resolved, Sharer)> = resolved
             .into_iter()
@@ -326,7 +326,7 @@ impl Model {
     }
 
     /// The machine has been looked at: the search for culprits that begins now is for the drops so far.
-    pub fn note_survey(&mut self) {
+    pub(crate) fn note_survey(&mut self) {
         for unit in self.units.iter().filter(|unit| unit.total > 0) {
             self.causes.note_survey(unit.key.cause);
         }
@@ -344,12 +344,12 @@ impl Model {
     }
 
     /// Whether there are drops whose culprit was not looked for yet.
-    pub fn has_unnamed(&self) -> bool {
+    pub(crate) fn has_unnamed(&self) -> bool {
         self.units.iter().any(|unit| unit.total > 0 && self.causes.is_unnamed(unit.key.cause))
     }
 
     /// Names of namespaces that were found meanwhile.
-    pub fn name_places(&mut self, resolver: &Resolver) {
+    pub(crate) fn name_places(&mut self, resolver: &Resolver) {
         for inum in self.counted.keys().map(|key| key.netns) {
             if inum != 0
                 && let Some(name) = resolver.netns(inum)
@@ -360,28 +360,28 @@ impl Model {
     }
 
     /// Names of namespaces, as a look at the machine found them.
-    pub fn name_netns<'a>(&mut self, names: impl Iterator<Item = (u32, &'a str)>) {
+    pub(crate) fn name_netns<'a>(&mut self, names: impl Iterator<Item = (u32, &'a str)>) {
         for (inum, name) in names {
             self.names.netns(inum, name);
         }
     }
 
     /// Names of devices by namespace and index.
-    pub fn name_devices<'a>(&mut self, names: impl Iterator<Item = (u32, u32, &'a str)>) {
+    pub(crate) fn name_devices<'a>(&mut self, names: impl Iterator<Item = (u32, u32, &'a str)>) {
         for (netns, ifindex, name) in names {
             self.names.device(netns, ifindex, || name.to_owned());
         }
     }
 
     /// What became of a row: that of a group whose culprit is named now.
-    pub fn follow(&self, row: RowKey) -> Option<RowKey> {
+    pub(crate) fn follow(&self, row: RowKey) -> Option<RowKey> {
         let id = u32::try_from(row.id).ok().filter(|_| row.group == GroupBy::Cause)?;
         let (culprit, _) = self.causes.resolve(id).iter().max_by_key(|(_, weight)| *weight)?;
         Some(RowKey { id: (*culprit).into(), ..row })
     }
 
     /// Where every drop went, as a table has it.
-    pub fn books(&self, table: &Table) -> Accounting {
+    pub(crate) fn books(&self, table: &Table) -> Accounting {
         Accounting {
             shown: table.shown,
             suppressed: table.benign + table.unselected,
@@ -391,7 +391,7 @@ impl Model {
         }
     }
 
-    pub fn details_lost(&self) -> u64 {
+    pub(crate) fn details_lost(&self) -> u64 {
         self.details_lost
     }
 }

@@ -2,20 +2,20 @@
 
 /// Weights, and what each has had so far.
 #[derive(Clone, Debug)]
-pub struct Sharer {
+pub(crate) struct Sharer {
     weights: Vec<u64>,
     given: Vec<u64>,
     total: u64,
 }
 
 impl Sharer {
-    pub fn new(weights: impl IntoIterator<Item = u64>) -> Self {
+    pub(crate) fn new(weights: impl IntoIterator<Item = u64>) -> Self {
         let weights: Vec<u64> = weights.into_iter().collect();
         Self { given: vec![0; weights.len()], weights, total: 0 }
     }
 
     /// The parts of `count`, whose sum it is; none where there are no weights.
-    pub fn share(&mut self, count: u64) -> Vec<u64> {
+    pub(crate) fn share(&mut self, count: u64) -> Vec<u64> {
         let sum: u128 = self.weights.iter().map(|weight| u128::from(*weight)).sum();
         if sum == 0 {
             let mut parts = vec![0; self.weights.len()];

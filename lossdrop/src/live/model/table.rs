@@ -75,7 +75,7 @@ impl Tally {
 
 impl Model {
     /// The rows, in no order.
-    pub fn table(&self, lens: &Lens) -> Table {
+    pub(crate) fn table(&self, lens: &Lens) -> Table {
         let mut table = Table::default();
         let mut rows = Rows::default();
         let pieces = self.pieces(lens, &mut table, &mut rows);

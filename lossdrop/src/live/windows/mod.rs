@@ -36,11 +36,11 @@ const DUTY_UNNAMED: u32 = 50;
 const CREDIT: Duration = Duration::from_secs(1);
 
 /// Surveys the machine; `wanted`: the namespaces whose rules matter, all if it is empty.
-pub type Surveyor = fn(&BTreeSet<u32>, Namespaces) -> (Namespaces, Survey);
+pub(crate) type Surveyor = fn(&BTreeSet<u32>, Namespaces) -> (Namespaces, Survey);
 
 /// What a step has brought.
 #[derive(Debug)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// The machine was surveyed.
     Surveyed(Box<(Namespaces, Survey)>),
     /// Culprits were found.
@@ -53,7 +53,7 @@ enum Running {
 }
 
 /// Drops since a survey, and what runs to find out whose they are.
-pub struct Windows {
+pub(crate) struct Windows {
     surveyor: Surveyor,
     wanted: BTreeSet<u32>,
     namespaces: Namespaces,
@@ -88,7 +88,7 @@ impl std::fmt::Debug for Windows {
 
 impl Windows {
     /// Begins with a survey at once.
-    pub fn new(surveyor: Surveyor, wanted: BTreeSet<u32>, namespaces: Namespaces) -> Self {
+    pub(crate) fn new(surveyor: Surveyor, wanted: BTreeSet<u32>, namespaces: Namespaces) -> Self {
         let mut windows = Self::idle(surveyor, wanted, namespaces);
         windows.start_survey();
         windows
@@ -117,7 +117,7 @@ impl Windows {
     }
 
     /// Takes in a drop that was reported in detail.
-    pub fn read(&mut self, drop: &Drop<'_>) {
+    pub(crate) fn read(&mut self, drop: &Drop<'_>) {
         self.groups.add(drop);
         if let Some((next, _)) = &mut self.next {
             next.add(drop);
@@ -125,22 +125,22 @@ impl Windows {
     }
 
     /// Culprits are wanted as soon as it may be.
-    pub fn ask(&mut self) {
+    pub(crate) fn ask(&mut self) {
         self.asked = true;
     }
 
     /// What is under way is for drops of before.
-    pub fn is_stale(&self) -> bool {
+    pub(crate) fn is_stale(&self) -> bool {
         self.is_stale
     }
 
     /// Nothing is under way, and nothing waits to be.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.running.is_none() && !self.asked
     }
 
     /// Starts a survey if it is time for one. `is_new`: there are drops that have no culprit.
-    pub fn begin(&mut self, counters: &Counters, is_new: bool) {
+    pub(crate) fn begin(&mut self, counters: &Counters, is_new: bool) {
         if self.running.is_some() || !self.is_due(counters, is_new) {
             return;
         }
@@ -171,7 +171,7 @@ impl Windows {
     }
 
     /// Waits for what is under way; for ever if nothing is. Nothing is lost if the caller stops waiting.
-    pub async fn progress(&mut self) -> Result<Progress, JoinError> {
+    pub(crate) async fn progress(&mut self) -> Result<Progress, JoinError> {
         match &mut self.running {
             None => std::future::pending().await,
             Some(Running::Survey(survey)) => survey.await.map(|found| Progress::Surveyed(Box::new(found))),
@@ -180,7 +180,7 @@ impl Windows {
     }
 
     /// Takes in what [`Windows::progress`] has brought, and goes on: from a survey to the search for culprits.
-    pub fn advance(&mut self, progress: &Progress, counters: &Counters, describer: &mut Describer) {
+    pub(crate) fn advance(&mut self, progress: &Progress, counters: &Counters, describer: &mut Describer) {
         self.running = None;
         if std::mem::take(&mut self.is_stale) {
             self.start_survey();
@@ -218,7 +218,7 @@ impl Windows {
     }
 
     /// What was under way has failed.
-    pub fn give_up(&mut self) {
+    pub(crate) fn give_up(&mut self) {
         let cost = self.cost();
         match self.running.take() {
             Some(Running::Survey(_)) | None => self.took = cost,
@@ -231,7 +231,7 @@ impl Windows {
     }
 
     /// Begins anew with other drops: those from now on.
-    pub fn reset(&mut self, wanted: BTreeSet<u32>) {
+    pub(crate) fn reset(&mut self, wanted: BTreeSet<u32>) {
         let namespaces = std::mem::take(&mut self.namespaces);
         let running = self.running.take();
         let mut anew = Self::idle(self.surveyor, wanted, namespaces);
@@ -243,7 +243,7 @@ impl Windows {
         *self = anew;
     }
 
-    pub fn wanted(&self) -> &BTreeSet<u32> {
+    pub(crate) fn wanted(&self) -> &BTreeSet<u32> {
         &self.wanted
     }
 }

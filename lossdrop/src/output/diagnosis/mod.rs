@@ -29,7 +29,7 @@ const REMARK: usize = 24;
 
 /// How it is drawn.
 #[derive(Clone, Copy, Debug)]
-pub struct Paper {
+pub(crate) struct Paper {
     pub color: bool,
     /// Columns of the terminal; `None` for no terminal.
     pub width: Option<usize>,
@@ -61,7 +61,7 @@ impl Paper {
     }
 
     /// The whole of it.
-    pub fn draw(self, diagnosis: &Diagnosis) -> String {
+    pub(crate) fn draw(self, diagnosis: &Diagnosis) -> String {
         let mut out = self.headline(diagnosis);
         for (index, finding) in diagnosis.findings.iter().enumerate() {
             out.push('\n');

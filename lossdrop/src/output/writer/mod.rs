@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 
 /// Writes to the output on a thread of its own, so that a reader who is slow or gone never keeps us from ending.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     buffers: Option<SyncSender<Vec<u8>>>,
     result: Receiver<io::Result<()>>,
     thread: Option<JoinHandle<()>>,
@@ -34,7 +34,7 @@ const WAITING: usize = 4;
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 impl Writer {
-    pub fn new(mut output: impl Write + Send + 'static) -> Self {
+    pub(crate) fn new(mut output: impl Write + Send + 'static) -> Self {
         let (buffers, incoming) = sync_channel::<Vec<u8>>(WAITING);
         let (outcome, result) = sync_channel(1);
         let thread = std::thread::spawn(move || {
@@ -52,14 +52,14 @@ impl Writer {
     ///
     /// # Errors
     /// When the descriptor cannot be duplicated.
-    pub fn to(output: impl AsFd) -> io::Result<Self> {
+    pub(crate) fn to(output: impl AsFd) -> io::Result<Self> {
         let own = output.as_fd().try_clone_to_owned()?;
         let writer = Self::new(File::from(output.as_fd().try_clone_to_owned()?));
         Ok(Self { output: Some(own), ..writer })
     }
 
     /// Hands the buffer over if there is room; true if it is empty afterwards.
-    pub fn offer(&mut self, buffer: &mut Vec<u8>) -> bool {
+    pub(crate) fn offer(&mut self, buffer: &mut Vec<u8>) -> bool {
         if buffer.is_empty() {
             return true;
         }
@@ -74,7 +74,7 @@ impl Writer {
     }
 
     /// The output failed, or its reader is gone.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         if let Ok(Err(error)) = self.result.try_recv() {
             self.failed = Some(error);
         }
@@ -89,7 +89,7 @@ impl Writer {
     ///
     /// # Errors
     /// When writing fails: [`io::ErrorKind::BrokenPipe`] where the reader is gone.
-    pub fn close(&mut self, last: Vec<u8>) -> Result<()> {
+    pub(crate) fn close(&mut self, last: Vec<u8>) -> Result<()> {
         self.finish(last).map_err(|error| {
             let error = if self.is_abandoned() { io::ErrorKind::BrokenPipe.into() } else { error };
             error.into()
@@ -133,7 +133,7 @@ fn reader_is_gone(output: impl AsFd) -> bool {
 ///
 /// # Errors
 /// When there is such a file, or it cannot be made.
-pub fn create(path: &Path) -> Result<File> {
+pub(crate) fn create(path: &Path) -> Result<File> {
     let is_special = path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
     let mut options = OpenOptions::new();
     options.write(true).create_new(!is_special).mode(0o600);

@@ -70,7 +70,7 @@ fn a_pipe_tells_that_its_reader_is_gone() {
     assert!(!reader_is_gone(&writer));
     drop(reader);
     assert!(reader_is_gone(&writer));
-    assert!(!reader_is_gone(std::fs::File::open("/dev/null").expect("Linux has it")));
+    assert!(!reader_is_gone(File::open("/dev/null").expect("Linux has it")));
 }
 
 #[test]

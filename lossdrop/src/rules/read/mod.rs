@@ -21,7 +21,7 @@ use crate::knowledge::Family;
 
 /// Something that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
+pub(crate) struct Gap {
     /// A sentence: what is missing.
     pub what: String,
     /// A sentence: what cannot be said for that.
@@ -30,7 +30,7 @@ pub struct Gap {
 
 /// The rules of the namespace that a file leads to, and what is missing of them. Takes no longer than the deadline,
 /// give or take the time to stop a tool.
-pub fn read(netns: &Path, deadline: Instant) -> (Ruleset, Vec<Gap>) {
+pub(crate) fn read(netns: &Path, deadline: Instant) -> (Ruleset, Vec<Gap>) {
     let inside = File::open(netns).and_then(|file| {
         // A thread of its own, since the namespace is the thread's.
         std::thread::spawn(move || {

@@ -51,11 +51,11 @@ const BATCHES: usize = 64;
 const NAMING: Duration = Duration::from_secs(20);
 
 /// Begins a capture with filters; what is wrong with them is for the user to read.
-pub type Starter = Box<dyn FnMut(&FilterArgs) -> Result<Started>>;
+pub(crate) type Starter = Box<dyn FnMut(&FilterArgs) -> Result<Started>>;
 
 /// A capture with the filters that were asked for.
 #[derive(Debug)]
-pub struct Started {
+pub(crate) struct Started {
     pub capture: Capture,
     pub filter: FilterArgs,
     /// Inode numbers of the namespaces that the filters name.
@@ -65,7 +65,7 @@ pub struct Started {
 }
 
 /// Everything but the terminal.
-pub struct App {
+pub(crate) struct App {
     capture: Capture,
     /// What the kernel filters by.
     filter: FilterArgs,
@@ -92,7 +92,7 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    pub fn new(
+    pub(crate) fn new(
         started: Started,
         starter: Starter,
         observer: Observer,
@@ -123,7 +123,7 @@ impl App {
     }
 
     /// The counters, then the details of what they count.
-    pub async fn refresh(&mut self) {
+    pub(crate) async fn refresh(&mut self) {
         self.capture.tick();
         self.counters = self.capture.counters().since(&self.base);
         let now = Instant::now();
@@ -281,7 +281,7 @@ impl App {
     }
 
     /// Takes the program off and checks the books: every drop that the kernel counted is in one place.
-    pub fn finish(&mut self) -> (Accounting, Duration) {
+    pub(crate) fn finish(&mut self) -> (Accounting, Duration) {
         let counters = self.capture.stop().since(&self.base);
         self.live.model.refresh(&counters, self.refreshed.elapsed(), &mut self.observer.describer);
         self.live.model.settle_books(&counters);
@@ -352,7 +352,7 @@ impl App {
     }
 
     /// Of all rows, without packets.
-    pub fn details(&self) -> Vec<RowDetail> {
+    pub(crate) fn details(&self) -> Vec<RowDetail> {
         let State { table, lens, header, .. } = &self.state;
         self.model().causes_of_rows(&table.rows, lens, header.up)
     }
@@ -370,7 +370,7 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
 }
 
 /// On the screen, until the user quits or `stop` is ready; returns the final counters.
-pub async fn run(app: &mut App, look: Look, stop: impl Future<Output = ()>) -> Result<()> {
+pub(crate) async fn run(app: &mut App, look: Look, stop: impl Future<Output = ()>) -> Result<()> {
     let mut stop = pin!(stop);
     let mut suspended = signal(SignalKind::from_raw(libc::SIGTSTP))?;
     let mut screen = Screen::new(look)?;
@@ -422,7 +422,7 @@ pub async fn run(app: &mut App, look: Look, stop: impl Future<Output = ()>) -> R
 }
 
 /// Frames of text or JSON, one an interval, `frames` of them or until `stop` is ready or there is no reader any more.
-pub async fn batch(
+pub(crate) async fn batch(
     app: &mut App,
     print: impl Fn(&App) -> String,
     frames: Option<u64>,

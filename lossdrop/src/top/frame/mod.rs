@@ -17,7 +17,7 @@ use crate::live::{
 const HEADER: usize = 6;
 
 /// The header and all rows, in lines of that many cells.
-pub fn text(state: &State, look: &Look, width: usize) -> String {
+pub(crate) fn text(state: &State, look: &Look, width: usize) -> String {
     let mut lines = header::all(state, *look, width, HEADER);
     lines.push(Line::default());
     lines.extend(table::all(state, *look, width));
@@ -25,7 +25,7 @@ pub fn text(state: &State, look: &Look, width: usize) -> String {
 }
 
 /// The page of a row. What is to be copied is in one line, however long.
-pub fn detail_text(detail: &RowDetail, look: &Look, width: usize) -> String {
+pub(crate) fn detail_text(detail: &RowDetail, look: &Look, width: usize) -> String {
     plain(&detail::whole(detail, *look, width))
 }
 
@@ -39,7 +39,7 @@ fn plain(lines: &[Line<'static>]) -> String {
 }
 
 /// One object; `details[i]` belongs to the row `i`.
-pub fn json(state: &State, details: &[RowDetail]) -> Value {
+pub(crate) fn json(state: &State, details: &[RowDetail]) -> Value {
     let State { header, table, lens, .. } = state;
     let time = Timestamp::from_nanosecond(header.unix_ns).unwrap_or_default();
     let rows = table.rows.iter().enumerate().map(|(index, row)| json_row(row, details.get(index)));

@@ -15,7 +15,7 @@ const WHEEL: isize = 3;
 
 /// What the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
+pub(crate) enum Input {
     Act(Action),
     Edit(Edit),
     Click {
@@ -28,7 +28,7 @@ pub enum Input {
 }
 
 /// What an event means in this mode; `None` for nothing.
-pub fn input(event: &Event, mode: &Mode) -> Option<Input> {
+pub(crate) fn input(event: &Event, mode: &Mode) -> Option<Input> {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => match mode {
             Mode::Prompt(_) => edit(key).map(Input::Edit),

@@ -18,7 +18,7 @@ use crate::{
 
 /// What every frame says of the whole.
 #[derive(Clone, Debug, Default)]
-pub struct Header {
+pub(crate) struct Header {
     pub host: String,
     /// As `uname -r` says.
     pub kernel: String,
@@ -45,7 +45,7 @@ pub struct Header {
 
 /// What keys do.
 #[derive(Clone, Debug)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// The table.
     Table,
     /// A row, opened, scrolled down by so many lines.
@@ -68,7 +68,7 @@ pub enum Mode {
 
 /// A line that the user types.
 #[derive(Clone, Debug)]
-pub struct Prompt {
+pub(crate) struct Prompt {
     pub what: Asked,
     pub text: String,
     /// In characters.
@@ -80,21 +80,21 @@ pub struct Prompt {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub(crate) enum Asked {
     Filter,
     File,
 }
 
 /// Something to tell, at the bottom of the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub(crate) struct Message {
     pub text: String,
     pub is_error: bool,
 }
 
 /// Everything that a frame is drawn from.
 #[derive(Debug)]
-pub struct State {
+pub(crate) struct State {
     pub header: Header,
     pub table: Table,
     pub lens: Lens,
@@ -113,14 +113,14 @@ pub struct State {
 
 /// What the terminal shows of the state: how far a page goes, and how many lines the open one has.
 #[derive(Clone, Copy, Debug)]
-pub struct Extent {
+pub(crate) struct Extent {
     pub page: usize,
     pub lines: usize,
 }
 
 /// A change to the line that is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Edit {
+pub(crate) enum Edit {
     Insert(char),
     Backspace,
     Delete,
@@ -136,7 +136,7 @@ pub enum Edit {
 
 /// What the state cannot do by itself.
 #[derive(Clone, Debug)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// The table is to be made anew.
     Refresh,
     /// A row was opened: its culprit is to be looked for now.
@@ -151,7 +151,7 @@ pub enum Effect {
 }
 
 impl State {
-    pub fn new(lens: Lens, header: Header) -> Self {
+    pub(crate) fn new(lens: Lens, header: Header) -> Self {
         Self {
             header,
             table: Table::default(),
@@ -167,7 +167,7 @@ impl State {
     }
 
     /// Makes the table of what has come.
-    pub fn show(&mut self, model: &Model) {
+    pub(crate) fn show(&mut self, model: &Model) {
         let mut table = model.table(&self.lens);
         // A row whose culprit is named meanwhile keeps its place.
         let before: Vec<RowKey> = self.order.iter().map(|key| model.follow(*key).unwrap_or(*key)).collect();
@@ -192,12 +192,12 @@ impl State {
     }
 
     /// The index of the selected row.
-    pub fn selected_index(&self) -> Option<usize> {
+    pub(crate) fn selected_index(&self) -> Option<usize> {
         let selected = self.selected?;
         self.table.rows.iter().position(|row| row.key == selected)
     }
 
-    pub fn selected_row(&self) -> Option<&Row> {
+    pub(crate) fn selected_row(&self) -> Option<&Row> {
         self.table.rows.get(self.selected_index()?)
     }
 
@@ -227,7 +227,7 @@ impl State {
     }
 
     /// Opens the selected row.
-    pub fn open(&mut self, model: &Model) {
+    pub(crate) fn open(&mut self, model: &Model) {
         if let Some(row) = self.selected_row() {
             let detail = Box::new(model.detail(row, &self.lens, self.header.up));
             self.mode = Mode::Detail { detail, scroll: 0 };
@@ -236,7 +236,7 @@ impl State {
     }
 
     /// The rows' numbers mean others from now on: nothing is open, selected or in order.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         match &mut self.mode {
             Mode::Detail { .. } => self.mode = Mode::Table,
             Mode::Prompt(prompt) => prompt.opened = None,
@@ -246,12 +246,12 @@ impl State {
         self.order.clear();
     }
 
-    pub fn say(&mut self, text: impl Into<String>, is_error: bool) {
+    pub(crate) fn say(&mut self, text: impl Into<String>, is_error: bool) {
         self.message = Some(Message { text: text.into(), is_error });
     }
 
     /// Does what a key stands for; the rest is for others to do.
-    pub fn act(&mut self, action: Action, model: &Model, extent: Extent) -> Option<Effect> {
+    pub(crate) fn act(&mut self, action: Action, model: &Model, extent: Extent) -> Option<Effect> {
         self.message = None;
         match &mut self.mode {
             Mode::GroupMenu { chosen } | Mode::SortMenu { chosen } if is_move(action) => {
@@ -380,20 +380,20 @@ impl State {
     }
 
     /// Moves the selection, and the rows so that it is seen.
-    pub fn select_by(&mut self, by: isize, page: usize) {
+    pub(crate) fn select_by(&mut self, by: isize, page: usize) {
         let Some(last) = self.table.rows.len().checked_sub(1) else { return };
         let index = self.selected_index().unwrap_or(0).saturating_add_signed(by).min(last);
         self.select(index, page);
     }
 
-    pub fn select(&mut self, index: usize, page: usize) {
+    pub(crate) fn select(&mut self, index: usize, page: usize) {
         let Some(row) = self.table.rows.get(index) else { return };
         (self.selected, self.chosen) = (Some(row.key), true);
         self.scroll_to_selection(page);
     }
 
     /// So that the selected row is on a screen of so many rows.
-    pub fn scroll_to_selection(&mut self, page: usize) {
+    pub(crate) fn scroll_to_selection(&mut self, page: usize) {
         let page = page.max(1);
         let index = self.selected_index().unwrap_or(0);
         let most = self.table.rows.len().saturating_sub(page);
@@ -401,7 +401,7 @@ impl State {
     }
 
     /// The wheel moves what lies beneath it: the rows, or the lines of a page.
-    pub fn wheel(&mut self, lines: isize, extent: Extent) {
+    pub(crate) fn wheel(&mut self, lines: isize, extent: Extent) {
         match &mut self.mode {
             Mode::Table => self.select_by(lines, extent.page),
             Mode::Detail { scroll, .. } | Mode::Help { scroll } => {
@@ -417,7 +417,7 @@ impl State {
     }
 
     /// The entry of the open menu.
-    pub fn choose(&mut self, index: usize) {
+    pub(crate) fn choose(&mut self, index: usize) {
         if let Mode::GroupMenu { chosen } | Mode::SortMenu { chosen } = &mut self.mode {
             *chosen = index;
         }
@@ -459,7 +459,7 @@ impl State {
     }
 
     /// Changes the line that is typed. One that cannot be understood stays, with what is wrong.
-    pub fn edit(&mut self, edit: Edit) -> Option<Effect> {
+    pub(crate) fn edit(&mut self, edit: Edit) -> Option<Effect> {
         let Mode::Prompt(prompt) = &mut self.mode else { return None };
         let Prompt { what, text, cursor, error, opened: _ } = prompt;
         let byte = |text: &str, at: usize| text.char_indices().nth(at).map_or(text.len(), |(byte, _)| byte);
@@ -502,7 +502,7 @@ impl State {
     }
 
     /// Back to where the line was asked for.
-    pub fn close_prompt(&mut self) {
+    pub(crate) fn close_prompt(&mut self) {
         if let Mode::Prompt(prompt) = &mut self.mode {
             self.mode = match prompt.opened.take() {
                 Some((detail, scroll)) => Mode::Detail { detail, scroll },
@@ -512,7 +512,7 @@ impl State {
     }
 
     /// The row that is open, or was when a line was asked for.
-    pub fn opened(&self) -> Option<&RowDetail> {
+    pub(crate) fn opened(&self) -> Option<&RowDetail> {
         match &self.mode {
             Mode::Detail { detail, .. } => Some(detail),
             Mode::Prompt(prompt) => prompt.opened.as_ref().map(|(detail, _)| &**detail),
@@ -521,7 +521,7 @@ impl State {
     }
 
     /// What was typed did not work: it stays, with what is wrong.
-    pub fn refuse(&mut self, message: String) {
+    pub(crate) fn refuse(&mut self, message: String) {
         match &mut self.mode {
             Mode::Prompt(prompt) => prompt.error = Some(message),
             _ => self.say(message, true),

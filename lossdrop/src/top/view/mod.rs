@@ -20,14 +20,14 @@ use ratatui::{
     text::Line,
 };
 
-pub use self::look::{Look, Theme};
+pub(crate) use self::look::{Look, Theme};
 use self::page::Page;
 use super::state::{Mode, State};
 use crate::live::lens::SortBy;
 
 /// What a click means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hit {
+pub(crate) enum Hit {
     /// A row, by its index in the table.
     Row(usize),
     /// The head of a column that sorts.
@@ -58,7 +58,7 @@ impl Parts {
 }
 
 /// Draws everything.
-pub fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
+pub(crate) fn draw(frame: &mut Frame<'_>, state: &State, look: &Look) {
     let area = frame.area();
     let parts = Parts::of(area, state);
     match open_page(state, area.width, *look) {
@@ -109,7 +109,7 @@ fn position(body: Rect, state: &State, look: Look) -> String {
 }
 
 /// What a click at a cell means.
-pub fn hit(area: Rect, state: &State, look: &Look, column: u16, row: u16) -> Option<Hit> {
+pub(crate) fn hit(area: Rect, state: &State, look: &Look, column: u16, row: u16) -> Option<Hit> {
     let position = Position { x: column, y: row };
     match state.mode {
         Mode::GroupMenu { .. } | Mode::SortMenu { .. } => menu::hit(area, state, position).map(Hit::Choice),
@@ -122,7 +122,7 @@ pub fn hit(area: Rect, state: &State, look: &Look, column: u16, row: u16) -> Opt
 }
 
 /// How many rows of the table, or lines of the page that is open, fit; at least one.
-pub fn page(area: Rect, state: &State) -> usize {
+pub(crate) fn page(area: Rect, state: &State) -> usize {
     let body = usize::from(Parts::of(area, state).body.height);
     match state.mode {
         Mode::Detail { .. } | Mode::Help { .. } => body,
@@ -133,7 +133,7 @@ pub fn page(area: Rect, state: &State) -> usize {
 }
 
 /// How many lines the page that is open has; none for the table.
-pub fn lines(area: Rect, state: &State, look: &Look) -> usize {
+pub(crate) fn lines(area: Rect, state: &State, look: &Look) -> usize {
     open_page(state, area.width, *look).map_or(0, |(_, page, _)| page.lines.len())
 }
 

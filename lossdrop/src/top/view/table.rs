@@ -96,7 +96,7 @@ static COLUMNS: [Column; 11] = [
         cell: |cell| cell.row.severity.as_str()[..1].to_ascii_uppercase(),
     },
     Column {
-        head: |state, _| state.lens.group.title().to_owned(),
+        head: |state, _| state.lens.group.title(),
         widths: |group| match group {
             GroupBy::Flow => [8, 34, 90],
             GroupBy::Rule => [8, 28, 60],

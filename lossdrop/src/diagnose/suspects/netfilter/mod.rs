@@ -128,7 +128,6 @@ fn rule<'a>(group: &Group, culprit: &rules::Culprit, point: HookPoint, context: 
     let by_chance = matches!(candidate.what, What::Rule { by_chance: true, .. });
     let severity = if by_chance { Severity::Fault } else { kind.severity };
     let confidence = match culprit.certainty {
-        Certainty::Possible => Confidence::Possible,
         Certainty::Likely => Confidence::Likely,
         Certainty::Certain => Confidence::Certain,
     };

@@ -3,7 +3,10 @@ use crate::{
     diagnose::context::Rules,
     knowledge::{Family, Hook},
     machine::{Conntrack, NetState},
-    rules::{Api, Base, Chain, Counter, Match, Rule, Ruleset, Table, Verdict},
+    rules::{
+        Api, Ruleset, Verdict,
+        model::{Base, Chain, Counter, Match, Rule, Table},
+    },
 };
 
 const INPUT: [&str; 4] = ["nft_do_chain", "nft_do_chain_inet", "nf_hook_slow", "ip_local_deliver"];

@@ -13,7 +13,7 @@ use crate::{
 
 /// How it is drawn.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub(crate) struct Look {
     pub theme: Theme,
     /// Glyphs beyond ASCII.
     pub utf8: bool,
@@ -21,7 +21,7 @@ pub struct Look {
 
 /// Only the colours that every terminal has, and never a background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Theme {
+pub(crate) enum Theme {
     Dark,
     /// What can be read on white.
     Light,
