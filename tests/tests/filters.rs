@@ -4,7 +4,7 @@
 //! filters describe.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -12,14 +12,29 @@ use lossdrop_lab::lossdrop::trace_command;
 use lossdrop_lab::output::facts;
 use lossdrop_lab::traffic::{
     Fragment, arp_request, framed_udp, icmp_echo, icmpv6_echo, ipv4_fragments, ipv6_ext_udp, tcp_syn,
-    udp_send,
+    udp_bind, udp_send, udp_send_through,
 };
 use lossdrop_lab::veth::End;
 use lossdrop_lab::wait::{LIMIT, wait_until};
 use lossdrop_lab::{Lossdrop, Netns, Pair};
+use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::Value;
 
-/// Every packet that one round drops: where, why, which, and how often.
+/// Packets that are dropped, what they are called, and how many of each there are.
+struct Round {
+    dropped: &'static [(&'static str, usize)],
+    fire: fn(&Pair) -> Result<()>,
+    describe: fn(&Pair, &Value) -> String,
+}
+
+impl Round {
+    fn total(&self) -> usize {
+        self.dropped.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// Every kind of packet: where, why, which, and how often.
+const KINDS: Round = Round { dropped: DROPPED, fire, describe };
 const DROPPED: &[(&str, usize)] = &[
     ("server eth0 NETFILTER_DROP udp 10.0.0.1:1001 10.0.0.2:2001", 2),
     ("server eth0 NETFILTER_DROP udp 10.0.0.1:1002 10.0.0.2:53", 1),
@@ -40,10 +55,6 @@ const DROPPED: &[(&str, usize)] = &[
     ("server lo NETFILTER_DROP udp 10.0.0.2:1003 10.0.0.2:2003", 2),
     ("client lo NO_SOCKET udp 10.0.0.1:1004 10.0.0.1:2001", 3),
 ];
-
-fn total() -> usize {
-    DROPPED.iter().map(|(_, count)| count).sum()
-}
 
 fn fire(Pair { client, server }: &Pair) -> Result<()> {
     let (a, b) = (Pair::CLIENT_V4, Pair::SERVER_V4);
@@ -92,7 +103,7 @@ fn describe(pair: &Pair, drop: &Value) -> String {
     )
 }
 
-/// A filter, which of [`DROPPED`] it lets pass, and how many drops these are (so that none is checked in vain).
+/// A filter, which of a round's drops it lets pass, and how many drops these are (so that none is checked in vain).
 struct Case<'a> {
     args: Vec<&'a str>,
     passes: fn(&str) -> bool,
@@ -104,7 +115,8 @@ fn case<'a>(args: &'a str, passes: fn(&str) -> bool, count: usize) -> Case<'a> {
 }
 
 /// `within`: the namespaces that every instance is restricted to.
-fn check(pair: &Pair, within: &[&Netns], cases: &[Case<'_>]) -> Result<()> {
+fn check(round: &Round, pair: &Pair, within: &[&Netns], cases: &[Case<'_>]) -> Result<()> {
+    let (total, describe) = (round.total(), round.describe);
     let base = Lossdrop::watch(&pair.namespaces(), &["--json", "--buffer", "256K"])?;
     let started: Result<Vec<_>> = cases
         .iter()
@@ -115,15 +127,15 @@ fn check(pair: &Pair, within: &[&Netns], cases: &[Case<'_>]) -> Result<()> {
         .collect();
     let filtered: Result<Vec<_>> = started?.into_iter().map(Lossdrop::ready).collect();
 
-    fire(pair)?;
-    base.wait_for_drops("every drop is shown", |drops| drops.len() >= total())?;
+    (round.fire)(pair)?;
+    base.wait_for_drops("every drop is shown", |drops| drops.len() >= total)?;
     let base = base.stop()?;
     base.is_complete()?;
     let mut dropped = BTreeMap::new();
     for drop in &base.drops {
         *dropped.entry(describe(pair, drop)).or_insert(0) += 1;
     }
-    let expected = DROPPED.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect();
+    let expected = round.dropped.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect();
     ensure!(dropped == expected, "dropped {dropped:#?}\nexpected {expected:#?}");
 
     for (case, running) in cases.iter().zip(filtered?) {
@@ -135,9 +147,9 @@ fn check(pair: &Pair, within: &[&Netns], cases: &[Case<'_>]) -> Result<()> {
         output.is_complete().with_context(|| args.clone())?;
         let passing = base.drops.iter().filter(|drop| (case.passes)(&describe(pair, drop)));
         let passing = facts(passing);
-        ensure!(passing.len() == case.count, "{args}: {} of {} pass", passing.len(), total());
+        ensure!(passing.len() == case.count, "{args}: {} of {total} pass", passing.len());
         ensure!(facts(&output.drops) == passing, "{args}: expected\n{}\n{output}", passing.join("\n"));
-        let refused = (total() - case.count) as u64;
+        let refused = (total - case.count) as u64;
         ensure!(output.total("filtered")? >= refused, "{args}: {}", output.summary);
         ensure!(output.passed()? >= case.count as u64, "{args}: {}", output.summary);
     }
@@ -161,7 +173,7 @@ fn ports_match_as_number_range_or_service_and_in_their_direction() -> Result<()>
     let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
     let domain = if services.contains("\ndomain") { "--dport domain" } else { "--dport 53" };
     cases.push(case(domain, |drop| drop.ends_with(":53"), 4));
-    check(&pair, &pair.namespaces(), &cases)
+    check(&KINDS, &pair, &pair.namespaces(), &cases)
 }
 
 #[test]
@@ -182,7 +194,7 @@ fn hosts_match_as_address_or_prefix_of_their_family_and_in_their_direction() -> 
             14,
         ),
     ];
-    check(&pair, &pair.namespaces(), &cases)
+    check(&KINDS, &pair, &pair.namespaces(), &cases)
 }
 
 #[test]
@@ -197,7 +209,7 @@ fn protocols_match_by_name_and_number() -> Result<()> {
         case("--proto 58 --proto ARP", |drop| drop.contains(" icmpv6 ") || drop.contains(" arp "), 3),
         case("--proto sctp", |_| false, 0),
     ];
-    check(&pair, &pair.namespaces(), &cases)
+    check(&KINDS, &pair, &pair.namespaces(), &cases)
 }
 
 #[test]
@@ -216,7 +228,86 @@ fn devices_and_reasons_match_and_every_kind_must() -> Result<()> {
         ),
         case("--reason NETFILTER_DROP --iface lo --dport 2001", |_| false, 0),
     ];
-    check(&pair, &pair.namespaces(), &cases)
+    check(&KINDS, &pair, &pair.namespaces(), &cases)
+}
+
+/// Marks and lengths by the IP header: to a closed port on the sender's own loopback, since a mark does not leave its namespace.
+const SIZED: Round = Round { dropped: SIZES, fire: fire_sized, describe: describe_sized };
+const SIZES: &[(&str, usize)] = &[
+    ("mark 0 len 44", 1),
+    ("mark 0x10 len 128", 2),
+    ("mark 0x11 len 1400", 3),
+    ("mark 0x80000010 len 1401", 4),
+    // IPv6, whose header counts what is behind it.
+    ("mark 0x20 len 64", 5),
+    // ARP, which has no length of its own.
+    ("mark 0 len 28", 2),
+];
+/// The drop has no mark in it: the source's port says which it was sent with.
+const MARKS: &[(u16, u32, usize, u64)] =
+    &[(4001, 0, 16, 1), (4002, 0x10, 100, 2), (4003, 0x11, 1372, 3), (4004, 0x8000_0010, 1373, 4)];
+const MARK_V6: (u16, u32, usize, u64) = (4005, 0x20, 16, 5);
+
+fn fire_sized(pair: &Pair) -> Result<()> {
+    let send = |home: IpAddr, (port, mark, payload, count)| {
+        let socket = udp_bind(&pair.client, SocketAddr::from((home, port)), None)?;
+        setsockopt(&socket, sockopt::Mark, &mark)?;
+        let sent = udp_send_through(&socket, SocketAddr::from((home, 2001)), count, payload);
+        ensure!(sent.accepted == count, "{sent:?}");
+        Ok(())
+    };
+    MARKS.iter().try_for_each(|sent| send(Pair::CLIENT_V4.into(), *sent))?;
+    send(Pair::CLIENT_V6.into(), MARK_V6)?;
+    arp_request(&pair.client, "eth0", Pair::CLIENT_V4, Pair::SERVER_V4, 2)?;
+    Ok(())
+}
+
+fn describe_sized(_: &Pair, drop: &Value) -> String {
+    let mut marks = MARKS.iter().chain([&MARK_V6]);
+    let mark = marks.find(|(port, ..)| drop["src_port"] == *port).map_or(0, |(_, mark, ..)| *mark);
+    let mark = if mark == 0 { "0".to_owned() } else { format!("{mark:#x}") };
+    format!("mark {mark} len {}", drop["len"])
+}
+
+#[test]
+fn marks_match_by_value_and_under_a_mask() -> Result<()> {
+    let pair = Pair::deaf()?;
+    let cases = [
+        case("--mark 0x10", |drop| drop.contains("mark 0x10 "), 2),
+        case("--mark 16", |drop| drop.contains("mark 0x10 "), 2),
+        case("--mark 0x10/0xff", |drop| drop.contains("mark 0x10 ") || drop.contains("mark 0x80000010 "), 6),
+        case("--mark 16/0x10", |drop| drop.contains("10 ") || drop.contains("11 "), 9),
+        case("--mark 0x80000000/0x80000000", |drop| drop.contains("0x8"), 4),
+        case("--mark 0", |drop| drop.contains("mark 0 "), 3),
+        case("--mark 0/0xf", |drop| !drop.contains("11 "), 14),
+        case("--mark 0/0", |_| true, 17),
+        case("--mark 0x11 --mark 0x20", |drop| drop.contains("11 ") || drop.contains("20 "), 8),
+        case("--mark 0x12", |_| false, 0),
+        case("--mark 0x10/0x10 --len 1400-", |drop| drop.contains("len 140"), 7),
+    ];
+    check(&SIZED, &pair, &pair.namespaces(), &cases)
+}
+
+#[test]
+fn lengths_match_as_number_or_range_with_and_without_an_end() -> Result<()> {
+    let pair = Pair::deaf()?;
+    let cases = [
+        case("--len 1400", |drop| drop.ends_with(" 1400"), 3),
+        case("--len 1401-", |drop| drop.ends_with(" 1401"), 4),
+        case("--len 1402-", |_| false, 0),
+        case("--len 0-64", |drop| [" 44", " 64", " 28"].iter().any(|len| drop.ends_with(len)), 8),
+        case("--len 45-63", |_| false, 0),
+        case("--len 44-128", |drop| [" 44", " 64", " 128"].iter().any(|len| drop.ends_with(len)), 8),
+        case(
+            "--len 28 --len 128-1400",
+            |drop| [" 28", "128", "1400"].iter().any(|len| drop.ends_with(len)),
+            7,
+        ),
+        case("--len 0-", |_| true, 17),
+        case("--len 64 --host fd00::1", |drop| drop.ends_with(" 64"), 5),
+        case("--len 64 --host 10.0.0.1", |_| false, 0),
+    ];
+    check(&SIZED, &pair, &pair.namespaces(), &cases)
 }
 
 /// A process in a namespace; gone with its guard.
@@ -263,5 +354,5 @@ fn namespaces_match_by_name_path_process_and_number() -> Result<()> {
         case(&other, |_| false, 0),
         case(&more, |drop| drop.starts_with("client"), 3),
     ];
-    check(&pair, &[], &cases)
+    check(&KINDS, &pair, &[], &cases)
 }

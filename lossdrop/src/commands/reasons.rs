@@ -37,7 +37,7 @@ fn lines(reasons: &Reasons) -> impl Iterator<Item = Line<'_>> {
             v: JSON_VERSION,
             number,
             name,
-            cause: known.kind.class.as_str(),
+            cause: known.kind.cause.as_str(),
             noise: match &known.noise {
                 Noise::Never => "no",
                 Noise::Always => "yes",

@@ -10,7 +10,7 @@ use lossdrop_common::DropKey;
 
 use crate::{
     kernel::{Names, symbols::is_tracing},
-    knowledge::{Assessment, Class, Severity, classify},
+    knowledge::{Assessment, Cause, Severity, classify},
 };
 
 /// Keys at which the cache begins anew. Only drops beyond the key table can bring more than it holds.
@@ -29,8 +29,8 @@ pub struct Described {
 }
 
 impl Described {
-    pub fn class(&self) -> Class {
-        self.assessment.kind.class
+    pub fn cause(&self) -> Cause {
+        self.assessment.kind.cause
     }
 
     /// Noise: hidden by default.
@@ -143,7 +143,7 @@ mod tests {
             (described.location.as_str(), described.symbol.as_deref()),
             ("nf_hook_slow+0x10", Some("nf_hook_slow"))
         );
-        assert_eq!((described.class(), described.benign()), (Class::Netfilter, false));
+        assert_eq!((described.cause(), described.benign()), (Cause::Netfilter, false));
         assert!(!described.meaning.is_empty());
     }
 

@@ -3,21 +3,21 @@
 use std::str::FromStr;
 
 use crate::{
-    knowledge::{Assessment, Class, KINDS, Kind, Severity, kind},
+    knowledge::{Assessment, Cause, KINDS, Kind, Severity, kind},
     text::near,
 };
 
-/// A class of causes, or one cause.
+/// A cause, or one kind of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    Class(Class),
+pub enum Wanted {
+    Cause(Cause),
     Kind(&'static Kind),
 }
 
-impl Cause {
+impl Wanted {
     fn covers(self, kind: &Kind) -> bool {
         match self {
-            Self::Class(class) => kind.class == class,
+            Self::Cause(cause) => kind.cause == cause,
             Self::Kind(known) => *known == *kind,
         }
     }
@@ -25,31 +25,31 @@ impl Cause {
     /// Nothing that it covers is shown while noise is hidden.
     fn is_benign(self) -> bool {
         match self {
-            Self::Class(class) => class == Class::Housekeeping,
+            Self::Cause(cause) => cause == Cause::Housekeeping,
             Self::Kind(kind) => kind.severity == Severity::Benign,
         }
     }
 }
 
-impl std::fmt::Display for Cause {
+impl std::fmt::Display for Wanted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Class(class) => class.fmt(f),
+            Self::Cause(cause) => cause.fmt(f),
             Self::Kind(kind) => kind.fmt(f),
         }
     }
 }
 
-impl FromStr for Cause {
+impl FromStr for Wanted {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let name = text.to_ascii_lowercase();
-        let class = || Class::ALL.into_iter().find(|class| class.as_str() == name).map(Self::Class);
-        kind(&name).map(Self::Kind).or_else(class).ok_or_else(|| {
+        let cause = || Cause::ALL.into_iter().find(|cause| cause.as_str() == name).map(Self::Cause);
+        kind(&name).map(Self::Kind).or_else(cause).ok_or_else(|| {
             let kinds: Vec<String> = KINDS.iter().map(ToString::to_string).collect();
-            let classes = Class::ALL.iter().map(|class| class.as_str());
-            let names: Vec<&str> = kinds.iter().map(String::as_str).chain(classes).collect();
+            let causes = Cause::ALL.iter().map(|cause| cause.as_str());
+            let names: Vec<&str> = kinds.iter().map(String::as_str).chain(causes).collect();
             format!("there is no such cause{} (docs/causes.md lists them)", near(&name, &names))
         })
     }
@@ -70,9 +70,9 @@ impl FromStr for Severity {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Selection (what it refuses is counted; each can be repeated)")]
 pub struct Selection {
-    /// Only drops of this cause, or class of causes: mtu/veth-peer, mtu ("lossdrop explain mtu" lists them)
+    /// Only drops of this cause, or this kind of one: mtu, mtu/veth-peer ("lossdrop explain mtu" lists them)
     #[arg(long, value_name = "CAUSE")]
-    pub cause: Vec<Cause>,
+    pub cause: Vec<Wanted>,
     /// Only drops of this severity: fault, capacity, policy, benign (implies --all)
     #[arg(long, value_name = "SEVERITY")]
     pub severity: Vec<Severity>,
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_is_refused_with_what_comes_near() {
-        let refused = |text: &str| text.parse::<Cause>().expect_err("unknown");
+        let refused = |text: &str| text.parse::<Wanted>().expect_err("unknown");
         assert!(refused("mtu/veth").contains("did you mean mtu/veth-peer"), "{}", refused("mtu/veth"));
         assert!(refused("netfiler").contains("netfilter"), "{}", refused("netfiler"));
         assert!(refused("").contains("docs/causes.md"));

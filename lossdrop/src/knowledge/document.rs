@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{Class, KINDS, Kind};
+use super::{Cause, KINDS, Kind};
 
 const BEGINNING: &str = "\
 # Causes
 
-What lossdrop can tell of a drop, class by class: `lossdrop explain mtu/veth-peer` says the same of one cause. This file is
+What lossdrop can tell of a drop, cause by cause: `lossdrop explain mtu/veth-peer` says the same of one kind. This file is
 made from the tables in `lossdrop/src/knowledge/` (`cargo xtask causes`); a test fails when it is not up to date.
 
 A cause is recognised by the kernel's reason, by the function that dropped the packet where the reason says nothing, and by
@@ -21,7 +21,7 @@ Severities: **benign** is normal work, hidden by default; **policy** was asked f
 const ADDING: &str = "\
 ## Adding a cause
 
-1. Give it an entry in the file of its class in `lossdrop/src/knowledge/kinds/`: its name, class, slug and severity, a heading of
+1. Give it an entry in the file of its cause in `lossdrop/src/knowledge/kinds/`: its name, cause, slug and severity, a heading of
    a few words, and up to four phrases each of usual causes, of what to look at and of what helps. Tests check the form.
 2. Say how it is recognised. By a reason: a line in `knowledge/reasons.rs` (or `subsystems.rs`) names it. By a function: a line in
    `knowledge/locations.rs` does, with the condition or the reason under which it holds; the first line that applies wins. A
@@ -38,10 +38,10 @@ const ADDING: &str = "\
 pub fn causes() -> String {
     let mut out = BEGINNING.to_owned();
     overview(&mut out);
-    for class in Class::ALL {
+    for cause in Cause::ALL {
         // Writing to a String does not fail.
-        let _ = write!(out, "\n## {class}\n");
-        for kind in KINDS.iter().filter(|kind| kind.class == class) {
+        let _ = write!(out, "\n## {cause}\n");
+        for kind in KINDS.iter().filter(|kind| kind.cause == cause) {
             entry(kind, &mut out);
         }
     }

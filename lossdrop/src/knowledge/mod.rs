@@ -6,7 +6,7 @@
 //! 6.1.192, 6.12.117 and 7.2.13 (Debian), the BTF of 6.18.44, and drops provoked on 5.10 to 6.18.
 
 pub mod alternatives;
-mod class;
+mod cause;
 mod classify;
 mod conditions;
 pub mod counters;
@@ -19,7 +19,7 @@ mod reasons;
 mod severity;
 mod subsystems;
 
-pub use class::{Class, Condition, Noise};
+pub use cause::{Cause, Condition, Noise};
 pub use classify::{Classified, classify, location, reason};
 pub use conditions::{LATE, MULTICAST};
 pub use document::causes;

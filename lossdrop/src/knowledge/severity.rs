@@ -28,7 +28,7 @@ impl Serialize for Assessment {
     /// As `cause` (the coarse one), `kind` (the fine one), `severity` and `confidence`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Assessment", 4)?;
-        fields.serialize_field("cause", self.kind.class.as_str())?;
+        fields.serialize_field("cause", self.kind.cause.as_str())?;
         fields.serialize_field("kind", &self.kind.to_string())?;
         fields.serialize_field("severity", self.severity.as_str())?;
         fields.serialize_field("confidence", self.confidence.as_str())?;

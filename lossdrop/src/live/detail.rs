@@ -1,4 +1,4 @@
-//! What there is to know of a row: the findings of `lossdrop diagnose` for its causes, its flows, a packet, a stack.
+//! What there is to know of a row: the findings of `lossdrop diagnose` for its cases, its flows, a packet, a stack.
 
 use super::lens::Row;
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct RowDetail {
     pub row: Row,
-    /// Its causes, the worst first.
-    pub causes: Vec<CauseDetail>,
+    /// Its cases, the worst first.
+    pub cases: Vec<CaseDetail>,
     /// The most frequent first, in drops reported in detail.
     pub flows: Vec<Flow>,
     pub sample: Option<Packet>,
@@ -24,24 +24,24 @@ pub(crate) struct RowDetail {
 impl RowDetail {
     /// The commands that make it stop, in the order in which they are shown.
     pub(crate) fn fixes(&self) -> impl Iterator<Item = &str> {
-        self.causes
+        self.cases
             .iter()
-            .filter_map(|cause| cause.finding.as_ref())
+            .filter_map(|case| case.finding.as_ref())
             .flat_map(|finding| finding.fixes.iter())
             .map(|fix| fix.command.as_str())
     }
 }
 
-/// A cause of a row.
+/// A case of a row.
 #[derive(Clone, Debug)]
-pub(crate) struct CauseDetail {
+pub(crate) struct CaseDetail {
     /// `mtu veth-peer`.
-    pub cause: String,
+    pub kind: String,
     pub severity: Severity,
     pub confidence: Confidence,
     /// Of the row's drops.
     pub total: u64,
-    /// What the cause means in general; stands for the finding while there is none.
+    /// What the case means in general; stands for the finding while there is none.
     pub meaning: String,
     pub evidence: Vec<String>,
     /// As of a little while ago.

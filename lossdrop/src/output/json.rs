@@ -11,7 +11,7 @@ use crate::{
     capture::Needs,
     drops::{Drop, accounting::Accounting, packet},
     identity::{Namespace, Owner},
-    knowledge::{Assessment, Class},
+    knowledge::{Assessment, Cause},
     text::JSON_VERSION,
 };
 
@@ -181,7 +181,7 @@ impl Format for Json {
                 cpu: event.cpu,
                 stack: self.stack.then(|| drop.stack()),
                 facts: drop.facts.as_deref().map(|facts| {
-                    let in_netfilter = drop.described.class() == Class::Netfilter;
+                    let in_netfilter = drop.described.cause() == Cause::Netfilter;
                     FactFields::new(facts, drop.peer_netns, in_netfilter)
                 }),
                 packet: &hex(drop.packet),
@@ -195,7 +195,7 @@ impl Format for Json {
             reason: group.reason.as_deref(),
             symbol: &group.symbol,
             benign: group.benign(),
-            cause: group.kind.class.as_str(),
+            cause: group.kind.cause.as_str(),
             kind: group.kind.to_string(),
             severity: group.severity.as_str(),
             count: group.count,

@@ -6,11 +6,19 @@ use super::{Subject, refinements, when};
 use crate::{
     kernel::reasons::Reasons,
     knowledge::{KINDS, Kind, Location, Noise},
+    text::JSON_VERSION,
 };
 
 #[derive(Serialize)]
+pub(super) struct Document<'a> {
+    v: u32,
+    #[serde(flatten)]
+    explanation: Explanation<'a>,
+}
+
+#[derive(Serialize)]
 #[serde(tag = "what", rename_all = "lowercase")]
-pub(super) enum Explanation<'a> {
+enum Explanation<'a> {
     Reason {
         name: &'a str,
         /// The running kernel's; null if it does not have the reason.
@@ -19,28 +27,28 @@ pub(super) enum Explanation<'a> {
         noise: &'a str,
         severity: &'a str,
         confidence: &'a str,
-        cause: Cause<'a>,
+        cause: Entry<'a>,
         /// Functions that mean something else by it.
         functions: Vec<Row<'a>>,
     },
     Function {
         name: &'a str,
         rows: Vec<Row<'a>>,
-        causes: Vec<Cause<'a>>,
+        causes: Vec<Entry<'a>>,
     },
     Kind {
-        cause: Cause<'a>,
+        cause: Entry<'a>,
         reasons: Vec<&'a str>,
         functions: Vec<&'a str>,
     },
-    Class {
+    Cause {
         name: &'a str,
-        causes: Vec<Cause<'a>>,
+        causes: Vec<Entry<'a>>,
     },
 }
 
 #[derive(Serialize)]
-pub(super) struct Cause<'a> {
+struct Entry<'a> {
     kind: String,
     severity: &'a str,
     title: &'a str,
@@ -49,15 +57,15 @@ pub(super) struct Cause<'a> {
     fixes: &'a [&'a str],
 }
 
-impl<'a> From<&'a Kind> for Cause<'a> {
+impl<'a> From<&'a Kind> for Entry<'a> {
     fn from(kind: &'a Kind) -> Self {
-        let Kind { class: _, slug: _, severity, title, causes, look, fixes } = *kind;
+        let Kind { cause: _, slug: _, severity, title, causes, look, fixes } = *kind;
         Self { kind: kind.to_string(), severity: severity.as_str(), title, causes, look, fixes }
     }
 }
 
 #[derive(Serialize)]
-pub(super) struct Row<'a> {
+struct Row<'a> {
     functions: &'a [&'a str],
     when: String,
     kind: String,
@@ -100,7 +108,11 @@ pub(super) fn kinds_of(rows: &[&'static Location]) -> Vec<&'static Kind> {
     kinds
 }
 
-pub(super) fn explanation<'a>(subject: &'a Subject, reasons: &Reasons) -> Explanation<'a> {
+pub(super) fn document<'a>(subject: &'a Subject, reasons: &Reasons) -> Document<'a> {
+    Document { v: JSON_VERSION, explanation: explanation(subject, reasons) }
+}
+
+fn explanation<'a>(subject: &'a Subject, reasons: &Reasons) -> Explanation<'a> {
     match subject {
         Subject::Reason(row) => Explanation::Reason {
             name: row.name,
@@ -115,14 +127,14 @@ pub(super) fn explanation<'a>(subject: &'a Subject, reasons: &Reasons) -> Explan
         Subject::Function(name, rows) => Explanation::Function {
             name,
             rows: rows.iter().map(|row| Row::from(*row)).collect(),
-            causes: kinds_of(rows).into_iter().map(Cause::from).collect(),
+            causes: kinds_of(rows).into_iter().map(Entry::from).collect(),
         },
         Subject::Kind(kind) => {
             Explanation::Kind { cause: (*kind).into(), reasons: kind.reasons(), functions: kind.functions() }
         }
-        Subject::Class(class) => Explanation::Class {
-            name: class.as_str(),
-            causes: KINDS.iter().filter(|kind| kind.class == *class).map(|kind| Cause::from(*kind)).collect(),
+        Subject::Cause(cause) => Explanation::Cause {
+            name: cause.as_str(),
+            causes: KINDS.iter().filter(|kind| kind.cause == *cause).map(|kind| Entry::from(*kind)).collect(),
         },
     }
 }

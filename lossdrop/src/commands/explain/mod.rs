@@ -1,4 +1,4 @@
-//! `lossdrop explain`: what the tables know of a reason, a function of the kernel, a cause, or a class of causes.
+//! `lossdrop explain`: what the tables know of a reason, a function of the kernel, a cause, or one kind of it.
 
 mod json;
 mod text;
@@ -13,7 +13,7 @@ use super::Globals;
 use crate::{
     error::{Error, Result},
     kernel::{reasons::Reasons, types::Types},
-    knowledge::{Applies, Class, KINDS, Kind, LOCATIONS, Location, REASONS, Reason, kind},
+    knowledge::{Applies, Cause, KINDS, Kind, LOCATIONS, Location, REASONS, Reason, kind},
     text::near,
 };
 
@@ -33,7 +33,7 @@ enum Subject {
     /// The rows for a function of the kernel, by its name without offset and compiler's suffix.
     Function(String, Vec<&'static Location>),
     Kind(&'static Kind),
-    Class(Class),
+    Cause(Cause),
 }
 
 impl Subject {
@@ -41,8 +41,8 @@ impl Subject {
     /// offset.
     fn find(typed: &str) -> Result<Self> {
         let lower = typed.to_ascii_lowercase();
-        if let Some(class) = Class::ALL.into_iter().find(|class| class.as_str() == lower) {
-            return Ok(Self::Class(class));
+        if let Some(cause) = Cause::ALL.into_iter().find(|cause| cause.as_str() == lower) {
+            return Ok(Self::Cause(cause));
         }
         if let Some(kind) = kind(&lower) {
             return Ok(Self::Kind(kind));
@@ -84,9 +84,9 @@ fn near_any(typed: &str) -> String {
     }
     let reasons = REASONS.iter().map(|row| row.name.to_ascii_lowercase());
     let kinds = KINDS.iter().map(ToString::to_string);
-    let classes = Class::ALL.iter().map(ToString::to_string);
+    let causes = Cause::ALL.iter().map(ToString::to_string);
     let functions = LOCATIONS.iter().flat_map(|row| row.symbols).map(ToString::to_string);
-    let all: BTreeSet<String> = reasons.chain(kinds).chain(classes).chain(functions).collect();
+    let all: BTreeSet<String> = reasons.chain(kinds).chain(causes).chain(functions).collect();
     near(bare_function(&lower), &all.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> anyhow::Result<()> {
 
 fn write(subject: &Subject, reasons: &Reasons, as_json: bool, mut out: impl Write) -> io::Result<()> {
     if as_json {
-        serde_json::to_writer_pretty(&mut out, &json::explanation(subject, reasons))?;
+        serde_json::to_writer_pretty(&mut out, &json::document(subject, reasons))?;
         writeln!(out)?;
     } else {
         out.write_all(text::explanation(subject, reasons).as_bytes())?;

@@ -33,7 +33,7 @@ fn a_cause_is_explained() {
 }
 
 #[test]
-fn a_class_lists_its_causes() {
+fn a_cause_lists_its_kinds() {
     insta::assert_snapshot!(written("mtu", false));
 }
 
@@ -53,7 +53,7 @@ fn a_subject_is_found_in_whatever_form_it_was_seen() {
         assert!(matches!(&found, Ok(Subject::Function(name, _)) if name == "ip_fragment"), "{typed}");
     }
     assert!(matches!(Subject::find("Mtu/Veth-Peer"), Ok(Subject::Kind(kind)) if kind.slug == "veth-peer"));
-    assert!(matches!(Subject::find("MTU"), Ok(Subject::Class(Class::Mtu))));
+    assert!(matches!(Subject::find("MTU"), Ok(Subject::Cause(Cause::Mtu))));
 }
 
 #[test]
@@ -83,16 +83,16 @@ fn the_number_is_reported_only_if_the_kernel_s_are_known() {
 #[test]
 fn everything_in_the_tables_can_be_explained_in_lines_that_fit() {
     let kinds = KINDS.iter().map(ToString::to_string);
-    let classes = Class::ALL.iter().map(ToString::to_string);
+    let causes = Cause::ALL.iter().map(ToString::to_string);
     let reasons = REASONS.iter().map(|row| row.name.to_owned());
     let functions = LOCATIONS.iter().flat_map(|row| row.symbols).map(|name| (*name).to_owned());
-    for subject in kinds.chain(classes).chain(reasons).chain(functions) {
+    for subject in kinds.chain(causes).chain(reasons).chain(functions) {
         let text = written(&subject, false);
         // A command may be longer than a line.
         let long = text.lines().find(|line| line.chars().count() > 96 && !line.contains('`'));
         assert_eq!(long, None, "{subject}");
         let json: serde_json::Value = serde_json::from_str(&written(&subject, true)).expect("JSON");
-        assert!(json["what"].is_string(), "{subject}");
+        assert!(json["what"].is_string() && json["v"] == 1, "{subject}");
     }
 }
 
@@ -108,7 +108,11 @@ fn the_json_tells_what_was_found() {
     assert!(function["rows"].as_array().is_some_and(|rows| rows.len() > 3), "{function}");
     let kind = value("queue/qdisc-limit");
     assert!(kind["reasons"].as_array().is_some_and(|all| all.contains(&"QDISC_DROP".into())), "{kind}");
-    assert_eq!(value("tunnel")["causes"][0]["kind"], "tunnel/unknown-vni");
+    let cause = value("tunnel");
+    assert_eq!(
+        (&cause["what"], &cause["causes"][0]["kind"]),
+        (&"cause".into(), &"tunnel/unknown-vni".into())
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     kernel::reasons::Reasons,
-    knowledge::{Class, KINDS, Kind, Location, Reason, Severity},
+    knowledge::{Cause, KINDS, Kind, Location, Reason, Severity},
 };
 
 const WIDTH: usize = 96;
@@ -81,7 +81,7 @@ fn judged(severity: Severity, noise: &str) -> String {
 fn row(row: &Location, out: &mut String) {
     field("applies", &when(row), out);
     field("meaning", row.meaning, out);
-    field("cause", &format!("{}: {}", row.kind, row.kind.title), out);
+    field("kind", &format!("{}: {}", row.kind, row.kind.title), out);
     field("severity", &judged(row.severity, noise(&row.noise)), out);
     field("confidence", row.confidence.as_str(), out);
 }
@@ -94,10 +94,10 @@ fn reason(reason: &Reason, reasons: &Reasons, out: &mut String) {
     };
     let _ = writeln!(out, "{}, a drop reason{number}\n", reason.name);
     field("meaning", reason.meaning, out);
-    field("cause", &format!("{}: {}", reason.kind, reason.kind.title), out);
+    field("kind", &format!("{}: {}", reason.kind, reason.kind.title), out);
     field("severity", &judged(reason.severity, noise(&reason.noise)), out);
     field("confidence", reason.confidence.as_str(), out);
-    if reason.kind.class != Class::Unknown {
+    if reason.kind.cause != Cause::Unknown {
         advice(reason.kind, out);
     }
     for refined in refinements(reason) {
@@ -125,7 +125,7 @@ fn function(name: &str, rows: &[&'static Location], out: &mut String) {
     }
 }
 
-fn cause(kind: &Kind, out: &mut String) {
+fn kind(kind: &Kind, out: &mut String) {
     let _ = writeln!(out, "{kind}: {}\n", kind.title);
     field("severity", kind.severity.as_str(), out);
     let (reasons, functions) = (kind.reasons(), kind.functions());
@@ -141,15 +141,15 @@ fn cause(kind: &Kind, out: &mut String) {
     advice(kind, out);
 }
 
-fn class(class: Class, out: &mut String) {
-    let kinds = || KINDS.iter().filter(|kind| kind.class == class);
-    let _ = writeln!(out, "{class}, a class of causes\n");
+fn cause(cause: Cause, out: &mut String) {
+    let kinds = || KINDS.iter().filter(|kind| kind.cause == cause);
+    let _ = writeln!(out, "{cause}, a cause of drops: its kinds\n");
     let width = kinds().map(|kind| kind.to_string().len()).max().unwrap_or(0);
     for kind in kinds() {
         let beginning = format!("  {kind:<width$}  {:<8}  ", kind.severity);
         let _ = writeln!(out, "{}", wrapped(&beginning, kind.title));
     }
-    let _ = writeln!(out, "\nMore of each: lossdrop explain CAUSE");
+    let _ = writeln!(out, "\nMore of each: lossdrop explain KIND");
 }
 
 pub(super) fn explanation(subject: &Subject, reasons: &Reasons) -> String {
@@ -157,8 +157,8 @@ pub(super) fn explanation(subject: &Subject, reasons: &Reasons) -> String {
     match subject {
         Subject::Reason(row) => reason(row, reasons, &mut out),
         Subject::Function(name, rows) => function(name, rows, &mut out),
-        Subject::Kind(kind) => cause(kind, &mut out),
-        Subject::Class(known) => class(*known, &mut out),
+        Subject::Kind(known) => kind(known, &mut out),
+        Subject::Cause(known) => cause(*known, &mut out),
     }
     out
 }

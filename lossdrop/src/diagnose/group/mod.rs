@@ -10,7 +10,7 @@ use lossdrop_common::{DropKey, Event};
 use super::finding::{Flow, Size};
 use crate::{
     drops::{Detail, Drop, Kept, packet, verdict::Verdict},
-    knowledge::{Class, Kind, kinds},
+    knowledge::{Cause, Kind, kinds},
     rules::hook::hook,
 };
 
@@ -62,27 +62,27 @@ impl Target {
         if kind == &kinds::DEVICE_FOREIGN_VLAN {
             return packet::vlan(&drop.event).map_or(Self::None, |vlan| Self::Number(vlan.into()));
         }
-        match kind.class {
-            Class::Netfilter => {
+        match kind.cause {
+            Cause::Netfilter => {
                 Self::Hook(hook(&drop.frames).map_or_else(String::new, |hook| hook.to_string()))
             }
-            Class::Socket | Class::Memory | Class::Tcp => match (addresses, ports) {
+            Cause::Socket | Cause::Memory | Cause::Tcp => match (addresses, ports) {
                 (Some((_, dst)), Some((_, dport))) => Self::Port(drop.event.key.l4, dst, dport),
                 (Some((_, dst)), None) => Self::Port(drop.event.key.l4, dst, 0),
                 (None, _) => Self::None,
             },
-            Class::Routing => addresses.map_or(Self::None, |(src, dst)| Self::Path(src, dst)),
-            Class::Neighbour => addresses.map_or(Self::None, |(_, dst)| Self::Destination(dst)),
-            Class::Mtu => drop.route().map_or(Self::None, |route| Self::Number(route.ifindex)),
-            Class::Queue
-            | Class::Checksum
-            | Class::Malformed
-            | Class::Bpf
-            | Class::Xfrm
-            | Class::Tunnel
-            | Class::Device
-            | Class::Housekeeping
-            | Class::Unknown => Self::None,
+            Cause::Routing => addresses.map_or(Self::None, |(src, dst)| Self::Path(src, dst)),
+            Cause::Neighbour => addresses.map_or(Self::None, |(_, dst)| Self::Destination(dst)),
+            Cause::Mtu => drop.route().map_or(Self::None, |route| Self::Number(route.ifindex)),
+            Cause::Queue
+            | Cause::Checksum
+            | Cause::Malformed
+            | Cause::Bpf
+            | Cause::Xfrm
+            | Cause::Tunnel
+            | Cause::Device
+            | Cause::Housekeeping
+            | Cause::Unknown => Self::None,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     knowledge::{
-        Class, Confidence, Kind,
+        Cause, Confidence, Kind,
         counters::{COUNTERS, Counter, Of, Where},
         kinds,
     },
@@ -170,7 +170,7 @@ fn scope(moved: &Moved, context: &Context) -> String {
 fn rules(findings: &[Finding]) -> impl Iterator<Item = CounterLine> {
     findings.iter().enumerate().filter_map(|(index, finding)| {
         let culprit =
-            finding.culprit.as_ref().filter(|_| finding.assessment.kind.class == Class::Netfilter)?;
+            finding.culprit.as_ref().filter(|_| finding.assessment.kind.cause == Cause::Netfilter)?;
         let delta = *finding.numbers.get("packets")?;
         let netns = finding.netns.as_deref().unwrap_or_default();
         (delta > 0).then(|| CounterLine {

@@ -5,7 +5,7 @@ use super::{
     finding::{Finding, RuledOut},
 };
 use crate::{
-    knowledge::Class,
+    knowledge::Cause,
     machine::{Moved, Scope},
 };
 
@@ -104,7 +104,7 @@ pub(crate) fn ruled_out(context: &Context, findings: &[Finding]) -> Vec<RuledOut
 /// The fullest table of connections.
 fn conntrack(context: &Context, findings: &[Finding]) -> Option<RuledOut> {
     let found = findings.iter().any(|finding| {
-        finding.assessment.kind.class == Class::Netfilter
+        finding.assessment.kind.cause == Cause::Netfilter
             && finding.assessment.kind.slug.starts_with("conntrack-full")
     });
     if found {

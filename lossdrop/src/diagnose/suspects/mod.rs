@@ -1,4 +1,4 @@
-//! Who is responsible for a group of drops: one file a class of causes.
+//! Who is responsible for a group of drops: one file a cause.
 //!
 //! First each group gets its suspects, then groups with the same suspect become one, then its story is written: with the
 //! numbers of all of them.
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     diagnose::finding::Object,
-    knowledge::{Assessment, Class, Confidence, Kind, Severity},
+    knowledge::{Assessment, Cause, Confidence, Kind, Severity},
 };
 
 /// What is to be said of a suspect, when all its drops are together.
@@ -150,19 +150,19 @@ pub(crate) fn suspects<'a>(group: Group, context: &Context) -> Vec<(Group, Suspe
         let suspect = find(&group, context);
         vec![(group, suspect)]
     };
-    match group.verdict.assessment.kind.class {
-        Class::Netfilter => netfilter::suspects(group, context),
-        Class::Mtu => one(group, mtu::suspect),
-        Class::Queue => one(group, queue::suspect),
-        Class::Socket => one(group, socket::suspect),
-        Class::Routing => one(group, routing::suspect),
-        Class::Neighbour => one(group, neighbour::suspect),
-        Class::Bpf => one(group, bpf::suspect),
-        Class::Tunnel => one(group, tunnel::suspect),
-        Class::Memory => one(group, memory::suspect),
-        Class::Xfrm => one(group, xfrm::suspect),
-        Class::Device => one(group, device::suspect),
-        Class::Tcp | Class::Checksum | Class::Malformed | Class::Housekeeping | Class::Unknown => {
+    match group.verdict.assessment.kind.cause {
+        Cause::Netfilter => netfilter::suspects(group, context),
+        Cause::Mtu => one(group, mtu::suspect),
+        Cause::Queue => one(group, queue::suspect),
+        Cause::Socket => one(group, socket::suspect),
+        Cause::Routing => one(group, routing::suspect),
+        Cause::Neighbour => one(group, neighbour::suspect),
+        Cause::Bpf => one(group, bpf::suspect),
+        Cause::Tunnel => one(group, tunnel::suspect),
+        Cause::Memory => one(group, memory::suspect),
+        Cause::Xfrm => one(group, xfrm::suspect),
+        Cause::Device => one(group, device::suspect),
+        Cause::Tcp | Cause::Checksum | Cause::Malformed | Cause::Housekeeping | Cause::Unknown => {
             one(group, other::suspect)
         }
     }

@@ -7,13 +7,13 @@ use crate::{
         finding::{Culprit, Object},
         group::{Group, Target},
     },
-    knowledge::{Class, kinds},
+    knowledge::{Cause, kinds},
 };
 
 pub(super) fn suspect(group: &Group, context: &Context) -> Suspect<'static> {
     let device = device(group, context);
-    let culprit = match group.verdict.assessment.kind.class {
-        Class::Tcp | Class::Checksum | Class::Malformed => source(group).or(device),
+    let culprit = match group.verdict.assessment.kind.cause {
+        Cause::Tcp | Cause::Checksum | Cause::Malformed => source(group).or(device),
         _ => device,
     };
     Suspect::of(group, culprit, tell)

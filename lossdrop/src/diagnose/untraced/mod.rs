@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     diagnose::finding::Object,
-    knowledge::{Assessment, Class, Confidence, Kind, kinds},
+    knowledge::{Assessment, Cause, Confidence, Kind, kinds},
     machine::{Listener, Scope},
 };
 
@@ -48,7 +48,7 @@ pub(crate) fn findings(context: &Context, traced: &[Part]) -> Vec<(Finding, Part
         }
         let unsent = moved(context, netns, "UdpSndbufErrors") + moved(context, netns, "Udp6SndbufErrors");
         // A datagram that dies on its way out is counted there, too, if its sender asked for errors.
-        let on_the_way = count(&|part| part.key.l4 == IPPROTO_UDP && part.kind.class != Class::Socket);
+        let on_the_way = count(&|part| part.key.l4 == IPPROTO_UDP && part.kind.cause != Cause::Socket);
         let unsent = unsent.saturating_sub(on_the_way);
         if unsent > 0 {
             findings.push(send_buffer(netns, unsent, context));

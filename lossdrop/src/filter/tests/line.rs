@@ -148,7 +148,7 @@ proptest! {
         severities in proptest::collection::vec(0..4_usize, 0..3),
     ) {
         let selection = Selection {
-            cause: causes.iter().map(|at| crate::drops::select::Cause::Kind(crate::knowledge::KINDS[*at])).collect(),
+            cause: causes.iter().map(|at| crate::drops::select::Wanted::Kind(crate::knowledge::KINDS[*at])).collect(),
             severity: severities.iter().map(|at| crate::knowledge::Severity::ALL[*at]).collect(),
         };
         let shown = Some(filter.to_string()).filter(|shown| shown != "none").unwrap_or_default();

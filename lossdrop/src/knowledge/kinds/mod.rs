@@ -25,13 +25,13 @@ pub use tcp::*;
 
 use std::cmp::Ordering;
 
-use super::{Class, LOCATIONS, REASONS, Severity};
+use super::{Cause, LOCATIONS, REASONS, Severity};
 
 /// A cause.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Kind {
-    pub class: Class,
-    /// Unique within its class: `veth-peer`.
+    pub cause: Cause,
+    /// Unique within its cause: `veth-peer`.
     pub slug: &'static str,
     /// Of a drop that is no noise.
     pub severity: Severity,
@@ -48,9 +48,9 @@ pub struct Kind {
 impl Kind {
     /// For a column: `mtu veth-peer`.
     pub fn words(&self) -> String {
-        match self.class {
-            Class::Unknown => self.slug.to_owned(),
-            class => format!("{class} {}", self.slug),
+        match self.cause {
+            Cause::Unknown => self.slug.to_owned(),
+            cause => format!("{cause} {}", self.slug),
         }
     }
 }
@@ -76,7 +76,7 @@ impl Kind {
 impl Ord for Kind {
     /// By their names.
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.class.as_str(), self.slug).cmp(&(other.class.as_str(), other.slug))
+        (self.cause.as_str(), self.slug).cmp(&(other.cause.as_str(), other.slug))
     }
 }
 
@@ -89,20 +89,20 @@ impl PartialOrd for Kind {
 impl std::fmt::Display for Kind {
     /// `mtu/veth-peer`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&format!("{}/{}", self.class, self.slug))
+        f.pad(&format!("{}/{}", self.cause, self.slug))
     }
 }
 
 /// A part of the table: its entries, each a static of its own, and the list of them.
 macro_rules! kinds {
-    ($part:ident: $($name:ident: $class:ident / $slug:literal $severity:ident {
+    ($part:ident: $($name:ident: $cause:ident / $slug:literal $severity:ident {
         $title:literal,
         causes: $causes:tt,
         look: $look:tt,
         fixes: $fixes:tt,
     })+) => {
         $(pub static $name: $crate::knowledge::Kind = $crate::knowledge::Kind {
-            class: $crate::knowledge::Class::$class,
+            cause: $crate::knowledge::Cause::$cause,
             slug: $slug,
             severity: $crate::knowledge::Severity::$severity,
             title: $title,
@@ -127,7 +127,7 @@ const COUNT: usize = {
     count
 };
 
-/// Every cause, class by class.
+/// Every kind, cause by cause.
 pub static KINDS: &[&Kind] = &{
     let mut all = [&UNKNOWN_UNKNOWN; COUNT];
     let (mut rest, mut part) = (all.as_mut_slice(), 0);
@@ -141,8 +141,8 @@ pub static KINDS: &[&Kind] = &{
 
 /// The cause with this name, as it is displayed: `mtu/veth-peer`.
 pub fn kind(name: &str) -> Option<&'static Kind> {
-    let (class, slug) = name.split_once('/')?;
-    KINDS.iter().copied().find(|kind| kind.class.as_str() == class && kind.slug == slug)
+    let (cause, slug) = name.split_once('/')?;
+    KINDS.iter().copied().find(|kind| kind.cause.as_str() == cause && kind.slug == slug)
 }
 
 #[cfg(test)]
@@ -152,8 +152,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_stand_class_by_class_and_each_has_a_name_of_its_own() {
-        assert!(KINDS.is_sorted_by_key(|kind| kind.class));
+    fn kinds_stand_cause_by_cause_and_each_has_a_name_of_its_own() {
+        assert!(KINDS.is_sorted_by_key(|kind| kind.cause));
         let names: HashSet<String> = KINDS.iter().map(ToString::to_string).collect();
         assert_eq!(names.len(), KINDS.len());
         for known in KINDS {
@@ -164,9 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn every_class_has_a_cause() {
-        let classes: HashSet<Class> = KINDS.iter().map(|kind| kind.class).collect();
-        assert_eq!(classes.len(), Class::ALL.len());
+    fn every_cause_has_a_kind() {
+        let causes: HashSet<Cause> = KINDS.iter().map(|kind| kind.cause).collect();
+        assert_eq!(causes.len(), Cause::ALL.len());
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn housekeeping_is_benign() {
-        for kind in KINDS.iter().filter(|kind| kind.class == Class::Housekeeping) {
+        for kind in KINDS.iter().filter(|kind| kind.cause == Cause::Housekeeping) {
             assert_eq!(kind.severity, Severity::Benign, "{kind}");
         }
     }

@@ -2,25 +2,25 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{Cause, CauseId, Model, Recent, UNKNOWN};
+use super::{Case, CaseId, Model, Recent, UNKNOWN};
 use crate::{
     diagnose::finding::Flow,
     drops::{Kept, packet},
     live::{
-        detail::{CauseDetail, Packet, RowDetail},
+        detail::{CaseDetail, Packet, RowDetail},
         lens::{GroupBy, Lens, Row, RowKey},
     },
 };
 
-/// Causes that a page shows.
+/// Cases that a page shows.
 const CAUSES: usize = 8;
 /// Flows that a page shows.
 const FLOWS: usize = 10;
 
-/// Drops by cause and by flow.
+/// Drops by case and by flow.
 #[derive(Debug, Default)]
 struct Tallies {
-    causes: HashMap<CauseId, u64>,
+    cases: HashMap<CaseId, u64>,
     flows: HashMap<u32, u64>,
 }
 
@@ -28,26 +28,26 @@ impl Model {
     /// What there is to know of a row now.
     pub(crate) fn detail(&self, row: &Row, lens: &Lens, now: Duration) -> RowDetail {
         let mut tallies = self.tallies(lens, |key| key == row.key);
-        let sample = |cause| self.sample(row.key, cause, lens.group);
+        let sample = |case| self.sample(row.key, case, lens.group);
         self.page_of(row, tallies.remove(&row.key).unwrap_or_default(), sample, now)
     }
 
-    /// The causes of all rows, for a frame that shows no packets: one pass over the drops, not one for each row.
-    pub(crate) fn causes_of_rows(&self, rows: &[Row], lens: &Lens, now: Duration) -> Vec<RowDetail> {
+    /// The cases of all rows, for a frame that shows no packets: one pass over the drops, not one for each row.
+    pub(crate) fn cases_of_rows(&self, rows: &[Row], lens: &Lens, now: Duration) -> Vec<RowDetail> {
         let mut tallies = self.tallies(lens, |_| true);
         let of_row =
             |row: &Row| self.page_of(row, tallies.remove(&row.key).unwrap_or_default(), |_| None, now);
         rows.iter().map(of_row).collect()
     }
 
-    /// Drops by cause and by flow, of the rows that are wanted.
+    /// Drops by case and by flow, of the rows that are wanted.
     fn tallies(&self, lens: &Lens, is_wanted: impl Fn(RowKey) -> bool) -> HashMap<RowKey, Tallies> {
         let mut tallies: HashMap<RowKey, Tallies> = HashMap::new();
-        self.each_cause(|unit, _, cause, total| {
-            let key = self.row_key(&unit.key, cause, lens.group);
-            if is_wanted(key) && self.shows(lens, cause) {
-                let Tallies { causes, flows } = tallies.entry(key).or_default();
-                *causes.entry(cause).or_default() += total;
+        self.each_case(|unit, _, case, total| {
+            let key = self.row_key(&unit.key, case, lens.group);
+            if is_wanted(key) && self.shows(lens, case) {
+                let Tallies { cases, flows } = tallies.entry(key).or_default();
+                *cases.entry(case).or_default() += total;
                 *flows.entry(unit.key.flow).or_default() += total;
             }
         });
@@ -57,35 +57,35 @@ impl Model {
     fn page_of<'a>(
         &'a self,
         row: &Row,
-        Tallies { causes, flows }: Tallies,
-        sample: impl Fn(Option<CauseId>) -> Option<&'a Kept>,
+        Tallies { cases, flows }: Tallies,
+        sample: impl Fn(Option<CaseId>) -> Option<&'a Kept>,
         now: Duration,
     ) -> RowDetail {
-        let mut causes: Vec<(CauseId, u64)> = causes.into_iter().collect();
-        causes.sort_by_key(|(id, total)| {
-            let severity = self.causes.get(*id).map(|cause| cause.assessment.severity);
+        let mut cases: Vec<(CaseId, u64)> = cases.into_iter().collect();
+        cases.sort_by_key(|(id, total)| {
+            let severity = self.cases.get(*id).map(|case| case.assessment.severity);
             (std::cmp::Reverse((severity, *total)), *id)
         });
-        let sample = sample(causes.first().map(|(id, _)| *id));
+        let sample = sample(cases.first().map(|(id, _)| *id));
         RowDetail {
             row: row.clone(),
             flows: self.flows(flows),
             stack: sample.map(|sample| sample.frames.to_vec()).unwrap_or_default(),
             sample: sample.map(|sample| self.packet(sample)),
-            causes: causes
+            cases: cases
                 .iter()
                 .take(CAUSES)
-                .filter_map(|(id, total)| Some(cause_detail(self.causes.get(*id)?, *total, now)))
+                .filter_map(|(id, total)| Some(case_detail(self.cases.get(*id)?, *total, now)))
                 .collect(),
             interval_s: self.history.iter().next_back().map_or(1.0, super::history::Interval::seconds),
         }
     }
 
-    /// The causes that a unit's drops may have.
-    fn causes_of(&self, cause: CauseId) -> Vec<CauseId> {
-        match self.causes.resolve(cause) {
-            [] => vec![cause],
-            parts => parts.iter().map(|(cause, _)| *cause).collect(),
+    /// The cases that a unit's drops may have.
+    fn cases_of(&self, case: CaseId) -> Vec<CaseId> {
+        match self.cases.resolve(case) {
+            [] => vec![case],
+            parts => parts.iter().map(|(case, _)| *case).collect(),
         }
     }
 
@@ -101,16 +101,15 @@ impl Model {
     }
 
     /// A drop of the row: one that is known to be the culprit's, else the last of those that look alike.
-    fn sample(&self, row: RowKey, cause: Option<CauseId>, group: GroupBy) -> Option<&Kept> {
+    fn sample(&self, row: RowKey, case: Option<CaseId>, group: GroupBy) -> Option<&Kept> {
         if matches!(group, GroupBy::Cause | GroupBy::Rule)
-            && let Some(sample) =
-                cause.and_then(|id| self.causes.get(id)).and_then(|cause| cause.sample.as_ref())
+            && let Some(sample) = case.and_then(|id| self.cases.get(id)).and_then(|case| case.sample.as_ref())
         {
             return Some(sample);
         }
         let of_row = |recent: &&Recent| {
-            let causes = self.causes_of(recent.unit.cause);
-            causes.iter().any(|cause| self.row_key(&recent.unit, *cause, group) == row)
+            let cases = self.cases_of(recent.unit.case);
+            cases.iter().any(|case| self.row_key(&recent.unit, *case, group) == row)
         };
         let last = self.recent.iter().rev().find(of_row).or_else(|| self.of_key.values().find(of_row));
         last.map(|recent| &recent.sample)
@@ -138,15 +137,15 @@ impl Model {
     }
 }
 
-fn cause_detail(cause: &Cause, total: u64, now: Duration) -> CauseDetail {
-    CauseDetail {
-        cause: cause.assessment.kind.words(),
-        severity: cause.assessment.severity,
-        confidence: cause.assessment.confidence,
+fn case_detail(case: &Case, total: u64, now: Duration) -> CaseDetail {
+    CaseDetail {
+        kind: case.assessment.kind.words(),
+        severity: case.assessment.severity,
+        confidence: case.assessment.confidence,
         total,
-        meaning: cause.assessment.kind.title.to_owned(),
-        evidence: cause.evidence.clone(),
-        finding: cause.finding.clone(),
-        age_s: now.saturating_sub(cause.at).as_secs(),
+        meaning: case.assessment.kind.title.to_owned(),
+        evidence: case.evidence.clone(),
+        finding: case.finding.clone(),
+        age_s: now.saturating_sub(case.at).as_secs(),
     }
 }

@@ -47,7 +47,7 @@ impl History {
         self.intervals.iter()
     }
 
-    /// Drops of units have got another cause: they are in these units now, by these weights.
+    /// Drops of units have got another case: they are in these units now, by these weights.
     pub(super) fn settle(&mut self, moved: &HashMap<u32, Vec<(u32, u64)>>) {
         // One for all intervals: their parts are together what the units got.
         let mut sharers: HashMap<u32, Sharer> = HashMap::new();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{CauseId, Sharer, UnitKey};
+use super::{CaseId, Sharer, UnitKey};
 
 /// The drops of a key that were reported in detail.
 #[derive(Clone, Debug, Default)]
@@ -13,8 +13,8 @@ pub(super) struct KeyDetails {
     pub(super) last: Vec<(UnitKey, u64)>,
     /// Drops that were shared out by the details of others.
     pub(super) guessed: u64,
-    /// The cause of all, while there is only one.
-    cause: Option<CauseId>,
+    /// The case of all, while there is only one.
+    case: Option<CaseId>,
     pub(super) is_mixed: bool,
 }
 
@@ -25,7 +25,7 @@ impl KeyDetails {
         let mut fresh: Vec<(UnitKey, u64)> = self.fresh.drain().collect();
         // In an order that does not depend on chance.
         fresh.sort_by_key(|(unit, count)| {
-            (std::cmp::Reverse(*count), unit.cause, unit.flow, unit.port, unit.owner)
+            (std::cmp::Reverse(*count), unit.case, unit.flow, unit.port, unit.owner)
         });
         let detailed: u64 = fresh.iter().map(|(_, count)| count).sum();
         let early = detailed.saturating_sub(new);
@@ -48,11 +48,11 @@ impl KeyDetails {
         Some(fresh).filter(|fresh| !fresh.is_empty())
     }
 
-    /// Whether these have other causes than those before.
+    /// Whether these have other cases than those before.
     pub(super) fn mixes(&mut self, fresh: &[(UnitKey, u64)]) -> bool {
         let was_mixed = self.is_mixed;
         for (unit, _) in fresh {
-            self.is_mixed |= *self.cause.get_or_insert(unit.cause) != unit.cause;
+            self.is_mixed |= *self.case.get_or_insert(unit.case) != unit.case;
         }
         self.is_mixed && !was_mixed
     }

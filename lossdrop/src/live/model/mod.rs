@@ -4,7 +4,7 @@
 //! in detail meanwhile, so that flows, ports, processes and culprits have their part, and all parts together are what the
 //! kernel counted.
 
-mod causes;
+mod cases;
 mod detail;
 mod history;
 mod key_details;
@@ -19,8 +19,8 @@ use std::{
 
 use lossdrop_common::DropKey;
 
-use causes::Resolved;
-pub(crate) use causes::{Cause, CauseId, Causes};
+use cases::Resolved;
+pub(crate) use cases::{Case, CaseId, Cases};
 use history::History;
 use key_details::KeyDetails;
 use names::Names;
@@ -38,7 +38,7 @@ use crate::{
     live::lens::{GroupBy, RowKey, Table},
 };
 
-/// Units that are kept apart; drops beyond are reported by their cause alone.
+/// Units that are kept apart; drops beyond are reported by their case alone.
 const UNITS_AT_MOST: usize = 65_536;
 /// Flows, ports and processes that are kept apart, each.
 const NAMES_AT_MOST: usize = 16_384;
@@ -59,7 +59,7 @@ pub(crate) const UNKNOWN: u32 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct UnitKey {
     pub key: DropKey,
-    pub cause: CauseId,
+    pub case: CaseId,
     /// Numbers of names; [`UNKNOWN`] where none is known.
     pub flow: u32,
     pub port: u32,
@@ -69,8 +69,8 @@ pub(crate) struct UnitKey {
 /// Whether numbers are more than a share by a sample.
 #[derive(Clone, Copy, Debug)]
 struct Exact {
-    /// All drops of the key have one cause, or all were reported in detail.
-    cause: bool,
+    /// All drops of the key have one case, or all were reported in detail.
+    case: bool,
     /// All were reported in detail.
     flow: bool,
 }
@@ -96,7 +96,7 @@ pub(crate) struct Model {
     limits: Limits,
     units: Vec<Unit>,
     by_key: HashMap<UnitKey, u32>,
-    causes: Causes,
+    cases: Cases,
     names: Names,
     history: History,
     /// What the kernel had counted at the last refresh.
@@ -124,7 +124,7 @@ impl Model {
             limits,
             units: Vec::new(),
             by_key: HashMap::new(),
-            causes: Causes::default(),
+            cases: Cases::default(),
             names: Names::new(limits.names),
             history: History::new(intervals),
             counted: HashMap::new(),
@@ -155,7 +155,7 @@ impl Model {
         let group = GroupKey::new(drop.verdict.assessment.kind, &event.key, target);
         let unit = UnitKey {
             key: event.key,
-            cause: self.causes.of_group(group, &drop.verdict),
+            case: self.cases.of_group(group, &drop.verdict),
             flow: self.names.flow(|| flow(event), event),
             port: packet::ports(event).map_or(UNKNOWN, |(src, dst)| names::port(event.key.l4, src.min(dst))),
             owner: drop.owner.map_or(UNKNOWN, |owner| self.names.owner(owner)),
@@ -187,7 +187,7 @@ impl Model {
                         let unit = &mut self.units[index as usize];
                         unit.total += count;
                         unit.exact = Exact {
-                            cause: unit.exact.cause && exact.cause,
+                            case: unit.exact.case && exact.case,
                             flow: unit.exact.flow && exact.flow,
                         };
                         *parts.entry(index).or_default() += count;
@@ -211,30 +211,30 @@ impl Model {
         let detailed: u64 = fresh.iter().flatten().map(|(_, count)| count).sum();
         if let Some(fresh) = fresh {
             self.tell_late(key, &fresh);
-            self.note_causes(key, fresh);
+            self.note_cases(key, fresh);
         }
         let Some(known) = self.details.get_mut(key).filter(|details| !details.last.is_empty()) else {
             let described = describer.describe(key);
             let group = GroupKey::new(described.assessment.kind, key, Target::None);
-            let cause = self.causes.of_group(group, &Verdict::of(&described));
-            let unit = UnitKey { key: *key, cause, flow: UNKNOWN, port: UNKNOWN, owner: UNKNOWN };
+            let case = self.cases.of_group(group, &Verdict::of(&described));
+            let unit = UnitKey { key: *key, case, flow: UNKNOWN, port: UNKNOWN, owner: UNKNOWN };
             let index = self.unit(unit);
             self.without.insert(*key, index);
-            return vec![(unit, new, Exact { cause: true, flow: false })];
+            return vec![(unit, new, Exact { case: true, flow: false })];
         };
         known.guessed += new - detailed;
-        let exact = Exact { cause: !known.is_mixed || detailed == new, flow: detailed == new };
+        let exact = Exact { case: !known.is_mixed || detailed == new, flow: detailed == new };
         let mut sharer = Sharer::new(known.last.iter().map(|(_, count)| *count));
         let parts = sharer.share(new);
         known.last.iter().zip(parts).map(|((unit, _), count)| (*unit, count, exact)).collect()
     }
 
-    /// Once a key's drops have several causes, what was not reported in detail may have had any of them.
-    fn note_causes(&mut self, key: &DropKey, fresh: Vec<(UnitKey, u64)>) {
+    /// Once a key's drops have several cases, what was not reported in detail may have had any of them.
+    fn note_cases(&mut self, key: &DropKey, fresh: Vec<(UnitKey, u64)>) {
         let details = self.details.entry(*key).or_default();
         if details.mixes(&fresh) {
             let guessed = self.units.iter_mut().filter(|unit| unit.key.key == *key && !unit.exact.flow);
-            guessed.for_each(|unit| unit.exact.cause = false);
+            guessed.for_each(|unit| unit.exact.case = false);
         }
         details.last = fresh;
     }
@@ -261,7 +261,7 @@ impl Model {
             }
         }
         let index = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
-        self.units.push(Unit { key, total: 0, exact: Exact { cause: true, flow: true } });
+        self.units.push(Unit { key, total: 0, exact: Exact { case: true, flow: true } });
         self.by_key.insert(key, index);
         index
     }
@@ -292,8 +292,8 @@ impl Model {
 
     /// Takes in the culprits that a look at the machine has named: the drops of a group that had no culprit are now theirs.
     pub(crate) fn learn(&mut self, named: Vec<Named>, at: Duration) {
-        let resolved = self.causes.learn(named, at);
-        let mut groups: HashMap<CauseId, (Resolved, Sharer)> = resolved
+        let resolved = self.cases.learn(named, at);
+        let mut groups: HashMap<CaseId, (Resolved, Sharer)> = resolved
             .into_iter()
             .map(|resolved| {
                 let sharer = Sharer::new(resolved.1.iter().map(|(_, weight)| *weight));
@@ -304,31 +304,31 @@ impl Model {
         // Those that are added meanwhile are the culprits'.
         for index in 0..self.units.len() {
             let Unit { key, total, exact: was_exact } = self.units[index];
-            let Some(((_, parts, exact), sharer)) = groups.get_mut(&key.cause).filter(|_| total > 0) else {
+            let Some(((_, parts, exact), sharer)) = groups.get_mut(&key.case).filter(|_| total > 0) else {
                 continue;
             };
             let to: Vec<(u32, u64)> = parts
                 .iter()
                 .zip(sharer.share(total))
                 .filter(|(_, count)| *count > 0)
-                .map(|((cause, _), count)| (self.unit(UnitKey { cause: *cause, ..key }), count))
+                .map(|((case, _), count)| (self.unit(UnitKey { case: *case, ..key }), count))
                 .collect();
             for (unit, _) in &to {
                 let unit = &mut self.units[*unit as usize];
-                unit.exact = Exact { cause: unit.exact.cause && was_exact.cause && *exact, ..unit.exact };
+                unit.exact = Exact { case: unit.exact.case && was_exact.case && *exact, ..unit.exact };
             }
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             self.move_unit(index, &to);
             moved.insert(index, to);
         }
         self.history.settle(&moved);
-        self.causes.searched();
+        self.cases.searched();
     }
 
     /// The machine has been looked at: the search for culprits that begins now is for the drops so far.
     pub(crate) fn note_survey(&mut self) {
         for unit in self.units.iter().filter(|unit| unit.total > 0) {
-            self.causes.note_survey(unit.key.cause);
+            self.cases.note_survey(unit.key.case);
         }
     }
 
@@ -345,7 +345,7 @@ impl Model {
 
     /// Whether there are drops whose culprit was not looked for yet.
     pub(crate) fn has_unnamed(&self) -> bool {
-        self.units.iter().any(|unit| unit.total > 0 && self.causes.is_unnamed(unit.key.cause))
+        self.units.iter().any(|unit| unit.total > 0 && self.cases.is_unnamed(unit.key.case))
     }
 
     /// Names of namespaces that were found meanwhile.
@@ -376,7 +376,7 @@ impl Model {
     /// What became of a row: that of a group whose culprit is named now.
     pub(crate) fn follow(&self, row: RowKey) -> Option<RowKey> {
         let id = u32::try_from(row.id).ok().filter(|_| row.group == GroupBy::Cause)?;
-        let (culprit, _) = self.causes.resolve(id).iter().max_by_key(|(_, weight)| *weight)?;
+        let (culprit, _) = self.cases.resolve(id).iter().max_by_key(|(_, weight)| *weight)?;
         Some(RowKey { id: (*culprit).into(), ..row })
     }
 

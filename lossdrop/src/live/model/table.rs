@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use lossdrop_common::DropKey;
 
-use super::{Cause, CauseId, Model, UNKNOWN, Unit, UnitKey, names};
+use super::{Case, CaseId, Model, UNKNOWN, Unit, UnitKey, names};
 use crate::{
     diagnose::finding::{Culprit, Object},
-    knowledge::{Class, Kind, Severity},
+    knowledge::{Cause, Kind, Severity},
     live::lens::{GroupBy, Lens, Mix, Row, RowKey, Table},
 };
 
@@ -16,7 +16,7 @@ const NO_KEY: u64 = u64::MAX;
 /// Intervals of which a rate in the last minute is made.
 const MINUTE_S: f64 = 60.0;
 
-/// What a unit, or its part of a cause, adds to.
+/// What a unit, or its part of a case, adds to.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     unit: u32,
@@ -32,7 +32,7 @@ struct Growing {
     total: u64,
     exact: bool,
     severity: Severity,
-    causes: Tally,
+    cases: Tally,
     reasons: Tally,
     locations: Tally,
     netns: Tally,
@@ -103,15 +103,15 @@ impl Model {
     fn pieces(&self, lens: &Lens, table: &mut Table, rows: &mut Rows) -> Vec<Piece> {
         let mut pieces = Vec::with_capacity(self.units.len());
         let mut hidden: HashSet<DropKey> = HashSet::new();
-        self.each_cause(|unit, index, cause, total| {
-            let Some(known) = self.causes.get(cause) else { return };
-            let is_sure = unit.exact.cause && total == unit.total;
+        self.each_case(|unit, index, case, total| {
+            let Some(known) = self.cases.get(case) else { return };
+            let is_sure = unit.exact.case && total == unit.total;
             let hide = if !lens.selection.takes(&known.assessment) {
                 &mut table.unselected
             } else if hides(lens, known.assessment.severity) {
                 &mut table.benign
             } else {
-                pieces.push(self.piece(lens, (unit, index), (cause, known, total), rows));
+                pieces.push(self.piece(lens, (unit, index), (case, known, total), rows));
                 return;
             };
             *hide += total;
@@ -122,39 +122,39 @@ impl Model {
         // Where it is a guess what is hidden, so is the rest.
         for piece in &pieces {
             let unit = &self.units[piece.unit as usize];
-            if hidden.contains(&unit.key.key) && !(unit.exact.cause && is_whole(piece.part)) {
+            if hidden.contains(&unit.key.key) && !(unit.exact.case && is_whole(piece.part)) {
                 rows.all[piece.row].exact = false;
             }
         }
         pieces
     }
 
-    /// The drops of each unit by their cause: its own, or those of the culprits that its group had last.
-    pub(super) fn each_cause(&self, mut visit: impl FnMut(&Unit, u32, CauseId, u64)) {
-        let mut sharers: HashMap<CauseId, super::Sharer> = HashMap::new();
+    /// The drops of each unit by their case: its own, or those of the culprits that its group had last.
+    pub(super) fn each_case(&self, mut visit: impl FnMut(&Unit, u32, CaseId, u64)) {
+        let mut sharers: HashMap<CaseId, super::Sharer> = HashMap::new();
         for (index, unit) in (0..).zip(&self.units) {
             if unit.total == 0 {
                 continue;
             }
-            let weights = self.causes.resolve(unit.key.cause);
+            let weights = self.cases.resolve(unit.key.case);
             if weights.len() < 2 {
-                visit(unit, index, weights.first().map_or(unit.key.cause, |(cause, _)| *cause), unit.total);
+                visit(unit, index, weights.first().map_or(unit.key.case, |(case, _)| *case), unit.total);
                 continue;
             }
             let sharer = sharers
-                .entry(unit.key.cause)
+                .entry(unit.key.case)
                 .or_insert_with(|| super::Sharer::new(weights.iter().map(|(_, weight)| *weight)));
-            for ((cause, _), total) in weights.iter().zip(sharer.share(unit.total)) {
+            for ((case, _), total) in weights.iter().zip(sharer.share(unit.total)) {
                 if total > 0 {
-                    visit(unit, index, *cause, total);
+                    visit(unit, index, *case, total);
                 }
             }
         }
     }
 
-    /// Whether a cause's drops are in the rows.
-    pub(super) fn shows(&self, lens: &Lens, cause: CauseId) -> bool {
-        self.causes.get(cause).is_some_and(|known| {
+    /// Whether a case's drops are in the rows.
+    pub(super) fn shows(&self, lens: &Lens, case: CaseId) -> bool {
+        self.cases.get(case).is_some_and(|known| {
             lens.selection.takes(&known.assessment) && !hides(lens, known.assessment.severity)
         })
     }
@@ -163,21 +163,21 @@ impl Model {
         &self,
         lens: &Lens,
         (unit, index): (&Unit, u32),
-        (cause, known, total): (CauseId, &Cause, u64),
+        (case, known, total): (CaseId, &Case, u64),
         rows: &mut Rows,
     ) -> Piece {
         #[expect(clippy::cast_precision_loss, reason = "a part of a rate")]
         let part = total as f64 / unit.total as f64;
-        let number = rows.row(self.row_key(&unit.key, cause, lens.group), self.history.iter().len());
+        let number = rows.row(self.row_key(&unit.key, case, lens.group), self.history.iter().len());
         let row = &mut rows.all[number];
         row.total += total;
         row.exact &= match lens.group {
             GroupBy::Reason | GroupBy::Location | GroupBy::Device | GroupBy::Namespace => true,
-            GroupBy::Cause | GroupBy::Rule => unit.exact.cause && is_whole(part),
+            GroupBy::Cause | GroupBy::Rule => unit.exact.case && is_whole(part),
             GroupBy::Process | GroupBy::Port | GroupBy::Flow => unit.exact.flow,
         };
         row.severity = row.severity.max(known.assessment.severity);
-        row.causes.add(cause, total);
+        row.cases.add(case, total);
         row.netns.add(unit.key.key.netns, total);
         if let Some(words) = self.names.words_of(&unit.key.key) {
             row.reasons.add(words.reason, total);
@@ -186,11 +186,11 @@ impl Model {
         Piece { unit: index, row: number, part }
     }
 
-    pub(super) fn row_key(&self, unit: &UnitKey, cause: CauseId, group: GroupBy) -> RowKey {
+    pub(super) fn row_key(&self, unit: &UnitKey, case: CaseId, group: GroupBy) -> RowKey {
         let key = &unit.key;
         let words = self.names.words_of(key);
         let id = match group {
-            GroupBy::Cause => cause.into(),
+            GroupBy::Cause => case.into(),
             GroupBy::Reason => words.map_or(UNKNOWN, |words| words.reason).into(),
             GroupBy::Location => words.map_or(UNKNOWN, |words| words.location).into(),
             GroupBy::Device => u64::from(key.netns) << 32 | u64::from(key.ifindex),
@@ -198,7 +198,7 @@ impl Model {
             GroupBy::Process => unit.owner.into(),
             GroupBy::Port => unit.port.into(),
             GroupBy::Flow => unit.flow.into(),
-            GroupBy::Rule => self.causes.rule(cause).into(),
+            GroupBy::Rule => self.cases.rule(case).into(),
         };
         RowKey { group, id }
     }
@@ -221,7 +221,7 @@ impl Model {
     }
 
     fn row(&self, row: Growing, shown: u64) -> Row {
-        let Growing { causes, reasons, locations, netns, .. } = row;
+        let Growing { cases, reasons, locations, netns, .. } = row;
         let (minute, span) =
             last_minute(self.history.iter().map(super::history::Interval::seconds), &row.history);
         let history: Vec<f64> = row
@@ -233,16 +233,16 @@ impl Model {
         #[expect(clippy::cast_precision_loss, reason = "a share")]
         let share = if shown == 0 { 0.0 } else { row.total as f64 / shown as f64 };
         let no_key = row.key.id == NO_KEY;
-        let severity = |id| self.causes.get(id).map_or(Severity::Benign, |cause| cause.assessment.severity);
-        let cause = |id| self.causes.get(id).map_or_else(String::new, |cause| cause.assessment.kind.words());
+        let severity = |id| self.cases.get(id).map_or(Severity::Benign, |case| case.assessment.severity);
+        let case = |id| self.cases.get(id).map_or_else(String::new, |case| case.assessment.kind.words());
         Row {
             name: if no_key { "more kinds than --keys".to_owned() } else { self.row_name(row.key) },
             severity: row.severity,
-            culprit: causes.clone().mix_by(|id| self.culprit_word(id), severity),
+            culprit: cases.clone().mix_by(|id| self.culprit_word(id), severity),
             cause: if no_key {
                 Mix { most: "unknown".to_owned(), others: 0 }
             } else {
-                causes.mix_by(cause, severity)
+                cases.mix_by(case, severity)
             },
             reason: reasons.mix(|word| self.names.words.name(word).unwrap_or("-").to_owned()),
             location: locations.mix(|word| self.names.words.name(word).unwrap_or("-").to_owned()),
@@ -262,7 +262,7 @@ impl Model {
         let or = |name: Option<&str>, none: &str| name.unwrap_or(none).to_owned();
         match key.group {
             GroupBy::Cause => {
-                self.causes.get(number).map_or_else(String::new, |cause| cause.assessment.kind.words())
+                self.cases.get(number).map_or_else(String::new, |case| case.assessment.kind.words())
             }
             GroupBy::Reason | GroupBy::Location => or(self.names.words.name(number), "-"),
             GroupBy::Device => {
@@ -275,18 +275,18 @@ impl Model {
             GroupBy::Port if number == UNKNOWN => "no port".to_owned(),
             GroupBy::Port => names::port_name(number),
             GroupBy::Flow => or(self.names.flows.name(number), "other flows"),
-            GroupBy::Rule => or(self.causes.rule_name(number), "no rule"),
+            GroupBy::Rule => or(self.cases.rule_name(number), "no rule"),
         }
     }
 
-    /// The culprit of a cause, else what stands for it.
-    pub(super) fn culprit_word(&self, id: CauseId) -> String {
-        let Some(cause) = self.causes.get(id) else { return String::new() };
-        match &cause.culprit {
+    /// The culprit of a case, else what stands for it.
+    pub(super) fn culprit_word(&self, id: CaseId) -> String {
+        let Some(case) = self.cases.get(id) else { return String::new() };
+        match &case.culprit {
             Some(Culprit { name, text, .. }) if text.is_empty() => name.clone(),
             Some(Culprit { r#type: Object::Rule, name, text, .. }) => format!("{name} {text}"),
             Some(Culprit { name, text, .. }) => format!("{name} ({text})"),
-            None => cause.target().unwrap_or_default(),
+            None => case.target().unwrap_or_default(),
         }
     }
 }
@@ -306,7 +306,7 @@ impl Rows {
                 total: 0,
                 exact: true,
                 severity: Severity::Benign,
-                causes: Tally::default(),
+                cases: Tally::default(),
                 reasons: Tally::default(),
                 locations: Tally::default(),
                 netns: Tally::default(),
@@ -340,7 +340,7 @@ fn last_minute(spans: impl DoubleEndedIterator<Item = f64>, counts: &[f64]) -> (
 
 /// Rules have rows of their own; so have those that stand for one.
 pub(super) fn is_rule(kind: &Kind, culprit: &Culprit) -> bool {
-    kind.class == Class::Netfilter
+    kind.cause == Cause::Netfilter
         && matches!(
             culprit.r#type,
             Object::Rule | Object::Rules | Object::Chain | Object::Nfqueue | Object::Others

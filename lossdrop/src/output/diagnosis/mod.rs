@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use crate::{
     diagnose::finding::{CounterLine, Culprit, Diagnosis, Finding, Flow, Object, Size},
     drops::accounting::Accounting,
-    knowledge::{Class, Severity},
+    knowledge::{Cause, Severity},
     text::thousands,
 };
 
@@ -109,7 +109,7 @@ impl Paper {
         let unexplained: u64 = diagnosis
             .findings
             .iter()
-            .filter(|finding| finding.assessment.kind.class == Class::Unknown)
+            .filter(|finding| finding.assessment.kind.cause == Cause::Unknown)
             .map(|finding| finding.count)
             .sum();
         let benign: u64 = diagnosis.benign.iter().map(|noise| noise.count).sum();
@@ -166,7 +166,7 @@ impl Paper {
         let severity = format!("{:<10}", finding.assessment.severity.as_str().to_ascii_uppercase());
         let head =
             format!("{number:<3}{}", self.styled(severity_style(finding.assessment.severity), &severity));
-        let what = format!("{}: {}", finding.assessment.kind.class, finding.title);
+        let what = format!("{}: {}", finding.assessment.kind.cause, finding.title);
         let unit =
             if finding.traced { drops(finding.count) } else { format!("{} lost", thousands(finding.count)) };
         let about = if finding.exact { "" } else { "about " };

@@ -354,7 +354,7 @@ impl App {
     /// Of all rows, without packets.
     pub(crate) fn details(&self) -> Vec<RowDetail> {
         let State { table, lens, header, .. } = &self.state;
-        self.model().causes_of_rows(&table.rows, lens, header.up)
+        self.model().cases_of_rows(&table.rows, lens, header.up)
     }
 }
 

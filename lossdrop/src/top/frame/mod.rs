@@ -8,9 +8,12 @@ use super::{
     state::State,
     view::{Look, detail, header, table},
 };
-use crate::live::{
-    detail::RowDetail,
-    lens::{Mix, Row},
+use crate::{
+    live::{
+        detail::RowDetail,
+        lens::{Mix, Row},
+    },
+    text::JSON_VERSION,
 };
 
 /// Lines above the table, at the most.
@@ -45,6 +48,7 @@ pub(crate) fn json(state: &State, details: &[RowDetail]) -> Value {
     let rows = table.rows.iter().enumerate().map(|(index, row)| json_row(row, details.get(index)));
     json!({
         "type": "frame",
+        "v": JSON_VERSION,
         "ts": format!("{time:.9}"),
         "host": header.host,
         "kernel": header.kernel,
@@ -79,9 +83,9 @@ fn json_row(row: &Row, detail: Option<&RowDetail>) -> Value {
     let others = mixes.iter().filter(|(_, mix)| mix.others > 0);
     let others: Map<String, Value> =
         others.map(|(name, mix)| ((*name).to_owned(), Value::from(mix.others))).collect();
-    let causes = detail.map_or(&[][..], |detail| &detail.causes);
+    let cases = detail.map_or(&[][..], |detail| &detail.cases);
     let findings: Vec<Value> =
-        causes.iter().filter_map(|cause| cause.finding.as_ref()).map(|finding| json!(finding)).collect();
+        cases.iter().filter_map(|case| case.finding.as_ref()).map(|finding| json!(finding)).collect();
     let mut object = json!({
         "name": row.name,
         "severity": row.severity.as_str(),

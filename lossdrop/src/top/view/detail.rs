@@ -16,7 +16,7 @@ use super::{
 use crate::{
     diagnose::finding::{Culprit, Finding, Object},
     live::{
-        detail::{CauseDetail, Packet, RowDetail},
+        detail::{CaseDetail, Packet, RowDetail},
         lens::{GroupBy, Row},
     },
     output::diagnosis::{Lengths, clock},
@@ -76,11 +76,11 @@ pub(crate) fn whole(detail: &RowDetail, look: Look, width: usize) -> Vec<Line<'s
 }
 
 fn fill(page: &mut Page, detail: &RowDetail) {
-    for cause in &detail.causes {
+    for case in &detail.cases {
         page.blank();
-        match &cause.finding {
-            Some(finding) => explained(page, detail, cause, finding),
-            None => unexplained(page, detail, cause),
+        match &case.finding {
+            Some(finding) => explained(page, detail, case, finding),
+            None => unexplained(page, detail, case),
         }
     }
     flows(page, detail);
@@ -97,26 +97,26 @@ fn fill(page: &mut Page, detail: &RowDetail) {
 }
 
 /// Severity and what it is, and below how sure, and how often.
-fn heading(page: &mut Page, detail: &RowDetail, cause: &CauseDetail, title: &str, age: &str) {
-    let severity = format!("{}  ", cause.severity.as_str().to_ascii_uppercase());
-    let label = page.look.span(&severity, page.look.severity(cause.severity));
+fn heading(page: &mut Page, detail: &RowDetail, case: &CaseDetail, title: &str, age: &str) {
+    let severity = format!("{}  ", case.severity.as_str().to_ascii_uppercase());
+    let label = page.look.span(&severity, page.look.severity(case.severity));
     page.beside(label, Look::bold(), title);
-    let drops = total(cause.total, detail.row.exact);
-    let unit = if cause.total == 1 { "drop" } else { "drops" };
-    page.wrap(INDENT, Look::dim(), &format!("{}, {drops} {unit}{age}", cause.confidence));
+    let drops = total(case.total, detail.row.exact);
+    let unit = if case.total == 1 { "drop" } else { "drops" };
+    page.wrap(INDENT, Look::dim(), &format!("{}, {drops} {unit}{age}", case.confidence));
 }
 
-fn unexplained(page: &mut Page, detail: &RowDetail, cause: &CauseDetail) {
-    heading(page, detail, cause, &cause.cause, "");
-    page.wrap(INDENT, Style::new(), &cause.meaning);
-    evidence(page, &cause.evidence);
+fn unexplained(page: &mut Page, detail: &RowDetail, case: &CaseDetail) {
+    heading(page, detail, case, &case.kind, "");
+    page.wrap(INDENT, Style::new(), &case.meaning);
+    evidence(page, &case.evidence);
     page.wrap(INDENT, Look::bold(), "looking for the culprit…");
 }
 
 /// As `lossdrop diagnose` says it; the commands stand before the numbers, so that they are on the first screen.
-fn explained(page: &mut Page, detail: &RowDetail, cause: &CauseDetail, finding: &Finding) {
-    let age = format!(", as of {} ago", look::span(cause.age_s as f64));
-    heading(page, detail, cause, &format!("{}: {}", finding.assessment.kind.class, finding.title), &age);
+fn explained(page: &mut Page, detail: &RowDetail, case: &CaseDetail, finding: &Finding) {
+    let age = format!(", as of {} ago", look::span(case.age_s as f64));
+    heading(page, detail, case, &format!("{}: {}", finding.assessment.kind.cause, finding.title), &age);
     culprit(page, finding);
     page.wrap(INDENT, Style::new(), &finding.explanation);
     commands(page, finding);

@@ -70,7 +70,7 @@ fn check(model: &Model, counters: &Counters) -> Result<(), TestCaseError> {
         prop_assert_eq!(books.seen, books.shown + books.suppressed + books.filtered + books.lost);
         let keys: std::collections::HashSet<RowKey> = table.rows.iter().map(|row| row.key).collect();
         prop_assert_eq!(keys.len(), table.rows.len());
-        let all = model.causes_of_rows(&table.rows, &lens, SECOND);
+        let all = model.cases_of_rows(&table.rows, &lens, SECOND);
         for (row, of_row) in table.rows.iter().zip(all) {
             prop_assert!(row.total > 0);
             // Every interval has a second, and all of them are there.
@@ -83,11 +83,11 @@ fn check(model: &Model, counters: &Counters) -> Result<(), TestCaseError> {
             if row.name.contains("--keys") {
                 continue;
             }
-            let of_causes: u64 = detail.causes.iter().map(|cause| cause.total).sum();
+            let of_causes: u64 = detail.cases.iter().map(|cause| cause.total).sum();
             // No more are reported than these.
-            prop_assert!(of_causes == row.total || (detail.causes.len() == 8 && of_causes < row.total));
+            prop_assert!(of_causes == row.total || (detail.cases.len() == 8 && of_causes < row.total));
             let causes = |detail: &crate::live::detail::RowDetail| {
-                detail.causes.iter().map(|cause| (cause.cause.clone(), cause.total)).collect::<Vec<_>>()
+                detail.cases.iter().map(|cause| (cause.kind.clone(), cause.total)).collect::<Vec<_>>()
             };
             prop_assert_eq!(causes(&detail), causes(&of_row));
         }

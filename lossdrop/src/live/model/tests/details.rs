@@ -30,7 +30,7 @@ fn the_worst_cause_comes_first_then_the_most_frequent() {
     let counts = [100, 50, 3, 7];
     let counted: Vec<(DropKey, u64)> = events.iter().map(|event| event.key).zip(counts).collect();
     refresh(&mut model, &counted);
-    let causes = detail(&model, GroupBy::Device, "veth0").causes;
+    let causes = detail(&model, GroupBy::Device, "veth0").cases;
     let totals: Vec<u64> = causes.iter().map(|cause| cause.total).collect();
     assert_eq!(totals, [7, 3, 50, 100], "{causes:?}");
 }
@@ -43,12 +43,12 @@ fn what_is_hidden_in_the_table_is_no_part_of_a_row_s_details() {
     model.add(&judged(&kinds::TCP_CLOSING, b), Target::None);
     refresh(&mut model, &[(a.key, 1), (b.key, 2)]);
     let is_noise = kinds::TCP_CLOSING.severity == Severity::Benign;
-    let all = detail(&model, GroupBy::Device, "veth0").causes.len();
+    let all = detail(&model, GroupBy::Device, "veth0").cases.len();
     assert_eq!(all, if is_noise { 1 } else { 2 });
     let selection = Selection { cause: vec!["socket".parse().expect("known")], ..Selection::default() };
     let lens = Lens { benign: true, selection, ..lens(GroupBy::Device) };
     let table = model.table(&lens);
-    let causes = model.detail(&table.rows[0], &lens, SECOND).causes;
+    let causes = model.detail(&table.rows[0], &lens, SECOND).cases;
     assert_eq!(causes.iter().map(|cause| cause.total).collect::<Vec<_>>(), [1]);
 }
 
@@ -82,13 +82,13 @@ fn a_culprit_s_own_sample_and_finding_are_shown_with_their_age() {
     report(&mut model, event);
     refresh(&mut model, &[(event.key, 2)]);
     let before = detail(&model, GroupBy::Cause, "udp 10.0.0.2:9");
-    assert!(before.causes[0].finding.is_none() && before.sample.is_some());
+    assert!(before.cases[0].finding.is_none() && before.sample.is_some());
     let mut own = testing::diagnosis::sample(datagram(WEB, 0, 4321), None);
     own.frames = ["nf_hook_slow".to_owned()].into();
     let named = Named { sample: Some(own), ..named_port(&event, 2) };
     model.learn(vec![named], 4 * SECOND);
     let after = detail(&model, GroupBy::Cause, "udp 10.0.0.2:9");
-    assert_eq!((after.causes[0].finding.is_some(), after.causes[0].age_s), (true, 6));
+    assert_eq!((after.cases[0].finding.is_some(), after.cases[0].age_s), (true, 6));
     assert!(after.sample.expect("a sample").line.contains(":4321 "));
     assert_eq!(after.stack, ["nf_hook_slow"]);
     // A later search may be surer, and knows more.
@@ -97,7 +97,7 @@ fn a_culprit_s_own_sample_and_finding_are_shown_with_their_age() {
         finding.evidence = vec!["new evidence".to_owned()];
     }
     model.learn(vec![again], 9 * SECOND);
-    let later = &detail(&model, GroupBy::Cause, "udp 10.0.0.2:9").causes[0];
+    let later = &detail(&model, GroupBy::Cause, "udp 10.0.0.2:9").cases[0];
     assert_eq!((later.age_s, &later.evidence[..]), (1, &["new evidence".to_owned()][..]));
 }
 
@@ -111,7 +111,7 @@ fn a_provisional_row_of_two_culprits_has_each_drop_once() {
     model.learn(vec![part("a"), part("b")], SECOND);
     refresh(&mut model, &[(event.key, 8)]);
     let detail = detail(&model, GroupBy::Device, "veth0");
-    assert_eq!(detail.causes.iter().map(|cause| cause.total).collect::<Vec<_>>(), [4, 4]);
+    assert_eq!(detail.cases.iter().map(|cause| cause.total).collect::<Vec<_>>(), [4, 4]);
     assert_eq!(detail.flows[0].count, 8);
 }
 

@@ -7,7 +7,7 @@ use crate::{
     drops::accounting::Accounting,
     knowledge::{Assessment, Confidence, Severity, kinds},
     live::{
-        detail::{CauseDetail, Packet, RowDetail},
+        detail::{CaseDetail, Packet, RowDetail},
         lens::{GroupBy, Lens, Mix, Row, RowKey, SortBy, Table},
     },
     testing::diagnosis::finding,
@@ -288,9 +288,9 @@ fn rule_finding() -> Finding {
     }
 }
 
-fn cause(row: &Row, finding: Option<Finding>) -> CauseDetail {
-    CauseDetail {
-        cause: row.cause.most.clone(),
+fn case(row: &Row, finding: Option<Finding>) -> CaseDetail {
+    CaseDetail {
+        kind: row.cause.most.clone(),
         severity: row.severity,
         confidence: finding.as_ref().map_or(Confidence::Likely, |finding| finding.assessment.confidence),
         total: row.total,
@@ -303,10 +303,10 @@ fn cause(row: &Row, finding: Option<Finding>) -> CauseDetail {
     }
 }
 
-fn detail_of(row: Row, causes: Vec<CauseDetail>) -> RowDetail {
+fn detail_of(row: Row, cases: Vec<CaseDetail>) -> RowDetail {
     RowDetail {
         row,
-        causes,
+        cases,
         flows: vec![
             flow("10.0.0.1:51034 → 10.0.0.2:80 TCP", 1204),
             flow("[2001:db8:0:1:0:ff:fe00:1]:41564 → [2001:db8:0:1:0:ff:fe00:2]:8080 TCP", 31),
@@ -333,20 +333,20 @@ fn detail_of(row: Row, causes: Vec<CauseDetail>) -> RowDetail {
 }
 
 pub(crate) fn mtu_detail() -> RowDetail {
-    let cause = cause(&mtu_row(), Some(mtu_finding()));
-    detail_of(mtu_row(), vec![cause])
+    let case = case(&mtu_row(), Some(mtu_finding()));
+    detail_of(mtu_row(), vec![case])
 }
 
 pub(crate) fn rule_detail() -> RowDetail {
-    let cause = cause(&rule_row(), Some(rule_finding()));
-    detail_of(rule_row(), vec![cause])
+    let case = case(&rule_row(), Some(rule_finding()));
+    detail_of(rule_row(), vec![case])
 }
 
-/// Two causes, and the culprit of none is known yet; no packet was reported in detail.
+/// Two cases, and the culprit of none is known yet; no packet was reported in detail.
 pub(crate) fn unexplained_detail() -> RowDetail {
     let row = devices().table.rows.swap_remove(0);
-    let causes = vec![cause(&mtu_row(), None), cause(&buffer_row(), None)];
-    RowDetail { flows: Vec::new(), sample: None, stack: Vec::new(), ..detail_of(row, causes) }
+    let cases = vec![case(&mtu_row(), None), case(&buffer_row(), None)];
+    RowDetail { flows: Vec::new(), sample: None, stack: Vec::new(), ..detail_of(row, cases) }
 }
 
 pub(crate) fn opened(detail: RowDetail, scroll: usize) -> State {

@@ -71,7 +71,7 @@ fn control_characters_never_reach_the_screen() {
     detail.row.culprit.most.clone_from(&evil);
     detail.flows[0].flow.clone_from(&evil);
     detail.stack[0].clone_from(&evil);
-    if let Some(finding) = &mut detail.causes[0].finding {
+    if let Some(finding) = &mut detail.cases[0].finding {
         finding.title.clone_from(&evil);
         finding.fixes[0].command.clone_from(&evil);
     }

@@ -1,4 +1,4 @@
-//! Causes: first a group of drops that look alike, then the culprits that a look at the machine names.
+//! Cases: first a group of drops that look alike, then the culprits that a look at the machine names.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,17 +13,17 @@ use crate::{
     knowledge::{Assessment, Kind, Severity},
 };
 
-/// The number of a cause.
-pub(crate) type CauseId = u32;
+/// The number of a case.
+pub(crate) type CaseId = u32;
 
 /// Groups that are kept apart; drops beyond are grouped by kind and device alone.
 const GROUPS_AT_MOST: usize = 4096;
 /// Culprits of one kind in one namespace; those beyond are reported together.
 const OF_ONE_KIND: usize = 24;
 
-/// A cause of drops.
+/// A case of drops.
 #[derive(Clone, Debug)]
-pub(crate) struct Cause {
+pub(crate) struct Case {
     pub assessment: Assessment,
     pub culprit: Option<Culprit>,
     pub evidence: Vec<String>,
@@ -34,13 +34,13 @@ pub(crate) struct Cause {
     /// Drops that look alike, and no culprit.
     group: Option<Target>,
     /// For such: whose its drops were when the machine was last looked at.
-    parts: Vec<(CauseId, u64)>,
+    parts: Vec<(CaseId, u64)>,
     search: Search,
     /// The number of its rule; 0 for none.
     rule: u32,
 }
 
-impl Cause {
+impl Case {
     /// What stands for the culprit while none is named: what the drops have in common.
     pub(crate) fn target(&self) -> Option<String> {
         match self.group.as_ref()? {
@@ -74,32 +74,32 @@ struct Identity {
 }
 
 /// A group, whose its drops are, and whether that is exact.
-pub(super) type Resolved = (CauseId, Vec<(CauseId, u64)>, bool);
+pub(super) type Resolved = (CaseId, Vec<(CaseId, u64)>, bool);
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Causes {
-    all: Vec<Cause>,
+pub(crate) struct Cases {
+    all: Vec<Case>,
     /// Noise apart from what is none.
-    groups: HashMap<(GroupKey, bool), CauseId>,
-    known: HashMap<Identity, CauseId>,
+    groups: HashMap<(GroupKey, bool), CaseId>,
+    known: HashMap<Identity, CaseId>,
     of_kind: HashMap<(&'static Kind, u32), usize>,
-    /// Names of rules with their namespaces: a rule may be the culprit of several causes.
+    /// Names of rules with their namespaces: a rule may be the culprit of several cases.
     rules: Vec<(u32, String)>,
 }
 
-impl Causes {
-    pub(crate) fn get(&self, id: CauseId) -> Option<&Cause> {
+impl Cases {
+    pub(crate) fn get(&self, id: CaseId) -> Option<&Case> {
         self.all.get(id as usize)
     }
 
-    fn add(&mut self, cause: Cause) -> CauseId {
-        self.all.push(cause);
+    fn add(&mut self, case: Case) -> CaseId {
+        self.all.push(case);
         u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// The cause that stands for a group.
-    pub(super) fn of_group(&mut self, mut key: GroupKey, verdict: &Verdict) -> CauseId {
+    /// The case that stands for a group.
+    pub(super) fn of_group(&mut self, mut key: GroupKey, verdict: &Verdict) -> CaseId {
         if let Some(known) = self.known_group(&key, verdict) {
             return known;
         }
@@ -109,7 +109,7 @@ impl Causes {
                 return known;
             }
         }
-        let id = self.add(Cause {
+        let id = self.add(Case {
             assessment: verdict.assessment,
             culprit: None,
             evidence: verdict.evidence.clone(),
@@ -126,17 +126,17 @@ impl Causes {
     }
 
     /// A group is as bad as the worst of its drops, and as sure as the least sure of them.
-    fn known_group(&mut self, key: &GroupKey, verdict: &Verdict) -> Option<CauseId> {
+    fn known_group(&mut self, key: &GroupKey, verdict: &Verdict) -> Option<CaseId> {
         let id = *self.groups.get(&(key.clone(), verdict.assessment.severity == Severity::Benign))?;
-        let cause = self.all.get_mut(id as usize)?;
-        cause.assessment.severity = cause.assessment.severity.max(verdict.assessment.severity);
-        cause.assessment.confidence = cause.assessment.confidence.min(verdict.assessment.confidence);
+        let case = self.all.get_mut(id as usize)?;
+        case.assessment.severity = case.assessment.severity.max(verdict.assessment.severity);
+        case.assessment.confidence = case.assessment.confidence.min(verdict.assessment.confidence);
         Some(id)
     }
 
     /// Takes in the culprits; returns for each group whose its drops are, and whether that is exact.
     pub(super) fn learn(&mut self, named: Vec<Named>, at: Duration) -> Vec<Resolved> {
-        let mut resolved: HashMap<CauseId, (Vec<(CauseId, u64)>, bool)> = HashMap::new();
+        let mut resolved: HashMap<CaseId, (Vec<(CaseId, u64)>, bool)> = HashMap::new();
         for named in named {
             let parts = named.parts.clone();
             let exact = named.finding.as_ref().is_none_or(|finding| finding.exact);
@@ -157,15 +157,15 @@ impl Causes {
         }
         resolved.sort_unstable();
         for (group, parts, _) in &resolved {
-            if let Some(cause) = self.all.get_mut(*group as usize) {
-                cause.parts.clone_from(parts);
+            if let Some(case) = self.all.get_mut(*group as usize) {
+                case.parts.clone_from(parts);
             }
         }
         resolved
     }
 
-    /// The cause of a culprit, with the latest that is known of it.
-    fn culprit(&mut self, named: Named, at: Duration) -> CauseId {
+    /// The case of a culprit, with the latest that is known of it.
+    fn culprit(&mut self, named: Named, at: Duration) -> CaseId {
         let kind = named.assessment.kind;
         let name = named.culprit.as_ref().map(|culprit| (culprit.r#type, culprit.name.clone()));
         let mut identity = Identity { kind, netns: named.netns, culprit: name };
@@ -193,7 +193,7 @@ impl Causes {
             return *id;
         }
         let rule = self.number_rule(named.assessment.kind, named.netns, culprit.as_ref());
-        let id = self.add(Cause {
+        let id = self.add(Case {
             assessment: named.assessment,
             culprit,
             evidence,
@@ -209,9 +209,9 @@ impl Causes {
         id
     }
 
-    /// The number of a cause's rule, from 1; 0 for none.
-    pub(super) fn rule(&self, id: CauseId) -> u32 {
-        self.get(id).map_or(0, |cause| cause.rule)
+    /// The number of a case's rule, from 1; 0 for none.
+    pub(super) fn rule(&self, id: CaseId) -> u32 {
+        self.get(id).map_or(0, |case| case.rule)
     }
 
     pub(super) fn rule_name(&self, number: u32) -> Option<&str> {
@@ -230,32 +230,31 @@ impl Causes {
         u32::try_from(index + 1).unwrap_or(0)
     }
 
-    /// The machine was looked at after a drop of this cause.
-    pub(super) fn note_survey(&mut self, id: CauseId) {
-        if let Some(cause) = self.all.get_mut(id as usize)
-            && cause.search == Search::Wanted
+    /// The machine was looked at after a drop of this case.
+    pub(super) fn note_survey(&mut self, id: CaseId) {
+        if let Some(case) = self.all.get_mut(id as usize)
+            && case.search == Search::Wanted
         {
-            cause.search = Search::UnderWay;
+            case.search = Search::UnderWay;
         }
     }
 
     /// The search is over: what has no culprit now gets none by looking again at once. Groups whose first drops came
     /// after the look still wait for theirs.
     pub(super) fn searched(&mut self) {
-        for cause in self.all.iter_mut().filter(|cause| cause.search == Search::UnderWay) {
-            cause.search = Search::Over;
+        for case in self.all.iter_mut().filter(|case| case.search == Search::UnderWay) {
+            case.search = Search::Over;
         }
     }
 
     /// A group whose culprit was not looked for yet. Noise has none.
-    pub(super) fn is_unnamed(&self, id: CauseId) -> bool {
-        self.get(id).is_some_and(|cause| {
-            cause.search != Search::Over && cause.assessment.severity != Severity::Benign
-        })
+    pub(super) fn is_unnamed(&self, id: CaseId) -> bool {
+        self.get(id)
+            .is_some_and(|case| case.search != Search::Over && case.assessment.severity != Severity::Benign)
     }
 
-    /// Whose the drops of a cause are: its own, or by weights those of the culprits that its group had last.
-    pub(super) fn resolve(&self, id: CauseId) -> &[(CauseId, u64)] {
-        self.get(id).map(|cause| cause.parts.as_slice()).unwrap_or_default()
+    /// Whose the drops of a case are: its own, or by weights those of the culprits that its group had last.
+    pub(super) fn resolve(&self, id: CaseId) -> &[(CaseId, u64)] {
+        self.get(id).map(|case| case.parts.as_slice()).unwrap_or_default()
     }
 }

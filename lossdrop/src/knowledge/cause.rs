@@ -4,7 +4,7 @@ use lossdrop_common::DropKey;
 
 /// What part of the system a drop belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
+pub enum Cause {
     /// A rule, a policy or a limit of netfilter (nftables, iptables, conntrack, NFQUEUE, IPVS).
     Netfilter,
     /// The size of a packet, and fragments.
@@ -37,7 +37,7 @@ pub enum Class {
     Unknown,
 }
 
-impl Class {
+impl Cause {
     pub const ALL: [Self; 16] = [
         Self::Netfilter,
         Self::Mtu,
@@ -80,7 +80,7 @@ impl Class {
     }
 }
 
-impl std::fmt::Display for Class {
+impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
     }
@@ -118,10 +118,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_class_is_listed_once_in_order_and_under_its_own_name() {
-        assert!(Class::ALL.is_sorted_by(|a, b| a < b));
-        let names: std::collections::BTreeSet<_> = Class::ALL.iter().map(|class| class.as_str()).collect();
+    fn every_cause_is_listed_once_in_order_and_under_its_own_name() {
+        assert!(Cause::ALL.is_sorted_by(|a, b| a < b));
+        let names: std::collections::BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
         assert_eq!(names.len(), 16);
-        assert_eq!(format!("{:<6}|", Class::Mtu), "mtu   |");
+        assert_eq!(format!("{:<6}|", Cause::Mtu), "mtu   |");
     }
 }
