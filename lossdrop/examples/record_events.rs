@@ -59,7 +59,7 @@ async fn record() -> anyhow::Result<()> {
     let filter = FilterArgs { netns: vec!["/proc/self/ns/net".to_owned()], ..FilterArgs::default() };
     let filter = filter.resolve(&start.info, Namespaces::scan)?;
     let options = Options { filter, rate: None, facts: false, probes: false, ..Options::default() };
-    let mut capture = Capture::Live(start.capture(options)?.into());
+    let mut capture = Capture::from(start.capture(options)?);
     provoke()?;
     let folder = Path::new(DIRECTORY);
     let mut batch = Batch::default();

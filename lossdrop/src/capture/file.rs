@@ -175,7 +175,7 @@ mod tests {
         let mut recording = Recording::default();
         recording.push(batch(b"a"), seen(1));
         recording.push(batch(b"b"), seen(5));
-        let mut capture = Capture::File(recording);
+        let mut capture = Capture::from(recording);
         assert_eq!(capture.counters(), Counters::default());
         let mut read = Batch::default();
         for (event, counted) in [(b"a", 1), (b"b", 5)] {
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_drops_recorded_for_the_tests_are_counted_by_their_keys() {
-        let mut capture = Capture::File(testing::recording());
+        let mut capture = Capture::from(testing::recording());
         let mut batch = Batch::default();
         assert!(capture.read(&mut batch));
         assert_eq!(batch.iter().collect::<Vec<_>>(), testing::RECORDED);

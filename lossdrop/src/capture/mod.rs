@@ -26,7 +26,19 @@ pub const AT_ONCE: Duration = ring::LOOK_EVERY;
 #[derive(Debug)]
 pub enum Capture {
     Live(Box<Live>),
-    File(Recording),
+    File(Box<Recording>),
+}
+
+impl From<Live> for Capture {
+    fn from(live: Live) -> Self {
+        Self::Live(Box::new(live))
+    }
+}
+
+impl From<Recording> for Capture {
+    fn from(recording: Recording) -> Self {
+        Self::File(Box::new(recording))
+    }
 }
 
 /// What waiting has brought.

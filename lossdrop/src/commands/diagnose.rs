@@ -71,7 +71,7 @@ async fn diagnose(args: &Args, start: &Start) -> Result<Diagnosis> {
     let duration = args.duration.0;
     let live = start.capture(args.tuning.options(filter, Needs::CULPRITS, Some(RATE)))?;
     let how = live.way().name();
-    let capture = Capture::Live(live.into());
+    let capture = Capture::from(live);
     let observer = Observer::new(capture.names());
     let mut watch = Watch::new(capture, observer, Collector::default());
     let (namespaces, before) = watch.until(survey(wanted.clone(), Namespaces::default()), None).await?;

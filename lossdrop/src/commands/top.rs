@@ -147,7 +147,7 @@ fn starter(start: Start, tuning: Tuning) -> Starter {
         let filter = args.resolve(&start.info, Namespaces::scan)?;
         let netns = filter.numbers(filter::NETNS);
         let live = start.capture(tuning.options(filter, Needs::CULPRITS, Some(RATE)))?;
-        Ok(Started { capture: Capture::Live(live.into()), filter: args.clone(), netns, began })
+        Ok(Started { capture: Capture::from(live), filter: args.clone(), netns, began })
     })
 }
 

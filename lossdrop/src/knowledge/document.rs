@@ -7,10 +7,11 @@ use super::{Cause, KINDS, Kind};
 const BEGINNING: &str = "\
 # Causes
 
-What lossdrop can tell of a drop, cause by cause: `lossdrop explain mtu/veth-peer` says the same of one kind. This file is
-made from the tables in `lossdrop/src/knowledge/` (`cargo xtask causes`); a test fails when it is not up to date.
+What lossdrop can tell of a drop: the coarse cause (`mtu`), and its kinds (`mtu/veth-peer`). `lossdrop explain mtu/veth-peer`
+says the same of one kind. This file is made from the tables in `lossdrop/src/knowledge/` (`cargo xtask causes`); a test fails
+when it is not up to date.
 
-A cause is recognised by the kernel's reason, by the function that dropped the packet where the reason says nothing, and by
+A kind is recognised by the kernel's reason, by the function that dropped the packet where the reason says nothing, and by
 the facts of the single drop. Where neither a reason nor a function stands below, facts or the kernel's counters tell.
 
 Severities: **benign** is normal work, hidden by default; **policy** was asked for; **capacity** means that a limit was hit;
@@ -19,15 +20,15 @@ Severities: **benign** is normal work, hidden by default; **policy** was asked f
 ";
 
 const ADDING: &str = "\
-## Adding a cause
+## Adding a kind
 
 1. Give it an entry in the file of its cause in `lossdrop/src/knowledge/kinds/`: its name, cause, slug and severity, a heading of
    a few words, and up to four phrases each of usual causes, of what to look at and of what helps. Tests check the form.
 2. Say how it is recognised. By a reason: a line in `knowledge/reasons.rs` (or `subsystems.rs`) names it. By a function: a line in
    `knowledge/locations.rs` does, with the condition or the reason under which it holds; the first line that applies wins. A
-   line may say another severity than its cause (`as Policy`) and how sure it is (`is Likely`).
+   line may say another severity than its kind (`as Policy`) and how sure it is (`is Likely`).
 3. Where one function has several meanings that only the facts of the drop tell apart, keep the most frequent one in the table
-   with `is Likely` or `is Possible`, and refine it in `lossdrop/src/verdict.rs`.
+   with `is Likely` or `is Possible`, and refine it in `lossdrop/src/drops/verdict.rs`.
 4. `(always)` or `(when CONDITION)` in a line makes its drops noise. Only where no program can have waited for the packet: noise must
    never hide a fault, and a condition that reads a header holds only where the header was read (`knowledge/conditions.rs`).
 5. Provoke it: a scenario in `tests/src/scenarios/mod.rs` makes a known number of such drops, and the tests run over all scenarios.
@@ -51,7 +52,7 @@ pub fn causes() -> String {
 }
 
 fn overview(out: &mut String) {
-    out.push_str("\n| cause | severity | |\n|---|---|---|\n");
+    out.push_str("\n| kind | severity | |\n|---|---|---|\n");
     for kind in KINDS {
         let name = kind.to_string();
         let anchor = name.replace('/', "");
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_stands_in_the_overview_and_has_its_section() {
+    fn every_kind_stands_in_the_overview_and_has_its_section() {
         let text = causes();
         for kind in KINDS {
             assert!(text.contains(&format!("\n| [{kind}](#")), "{kind}");

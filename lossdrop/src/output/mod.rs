@@ -123,10 +123,8 @@ impl Sink for Sinks {
 
     /// All are closed; what went wrong first is the error.
     fn close(&mut self) -> Result<()> {
-        self.0.iter_mut().fold(Ok(()), |all, sink| {
-            let closed = sink.close();
-            all.and(closed)
-        })
+        let closed: Vec<_> = self.0.iter_mut().map(|sink| sink.close()).collect();
+        closed.into_iter().collect()
     }
 }
 

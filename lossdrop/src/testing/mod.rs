@@ -37,7 +37,7 @@ pub(crate) fn recording() -> Recording {
 
 /// The names for the recorded events.
 pub(crate) fn recorded_describer() -> Describer {
-    Describer::new(Capture::File(recording()).names())
+    Describer::new(Capture::from(recording()).names())
 }
 
 /// The names for the events made up below: one function a page, one reason each.

@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<()> {
         let live = start.capture(args.options(filter, sinks.needs()))?;
         // Best effort: stderr may be closed.
         let _ = writeln!(stderr(), "lossdrop: watching {}", args.headline(&start.info, live.way()));
-        let mut capture = Capture::Live(live.into());
+        let mut capture = Capture::from(live);
         let mut observer = Observer::new(capture.names());
         let mut show = Show::new(args.limits(), sinks);
         let end = show::run(&mut capture, &mut observer, &mut show, stop).await?;

@@ -14,7 +14,7 @@ fn watch(batches: usize) -> Watch {
         counters.rows.insert(fault().key, Row { count, sent: count, lost: 0 });
         recording.push(testing::batch([&fault()]), counters.clone());
     }
-    Watch::new(Capture::File(recording), testing::observer(), Collector::default())
+    Watch::new(Capture::from(recording), testing::observer(), Collector::default())
 }
 
 /// Drops in all, and those reported in detail.

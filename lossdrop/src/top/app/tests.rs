@@ -37,7 +37,7 @@ fn survey_nothing(_: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) 
 }
 
 fn started(recording: Recording, filter: &FilterArgs) -> Started {
-    let capture = Capture::File(recording);
+    let capture = Capture::from(recording);
     Started { capture, filter: filter.clone(), netns: BTreeSet::new(), began: Instant::now() }
 }
 

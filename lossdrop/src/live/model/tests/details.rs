@@ -130,7 +130,7 @@ impl Reader for Reading<'_> {
 
 #[test]
 fn drops_recorded_from_a_kernel_have_their_causes_and_names() {
-    let mut capture = Capture::File(testing::recording());
+    let mut capture = Capture::from(testing::recording());
     let mut observer = Observer::new(capture.names());
     let mut batch = Batch::default();
     assert!(capture.read(&mut batch));

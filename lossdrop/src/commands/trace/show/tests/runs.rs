@@ -66,7 +66,7 @@ fn capture(batches: impl IntoIterator<Item = Batch>, counters: Counters) -> Capt
         recording.push(batch, Counters::default());
     }
     recording.end(counters);
-    Capture::File(recording)
+    Capture::from(recording)
 }
 
 /// A whole run, with its output.
@@ -126,7 +126,7 @@ fn a_duration_ends_the_run() {
 /// The recorded events with a namespace and a socket that no machine has.
 fn recorded() -> Batch {
     let mut recorded = Batch::default();
-    assert!(Capture::File(testing::recording()).read(&mut recorded));
+    assert!(Capture::from(testing::recording()).read(&mut recorded));
     let mut batch = Batch::new(recorded.layout, recorded.clock);
     for event in recorded.iter() {
         let mut event = event.to_vec();
@@ -138,12 +138,12 @@ fn recorded() -> Batch {
 }
 
 fn recorded_run(format: impl Format + 'static) -> String {
-    let mut source = Capture::File(testing::recording());
+    let mut source = Capture::from(testing::recording());
     let mut recording = Recording::new(source.names());
     recording.push(recorded(), source.stop());
     let page = Page::default();
     let limits = Limits { all: true, ..Limits::default() };
-    let end = run_into(page.clone(), Capture::File(recording), format, limits, pending());
+    let end = run_into(page.clone(), Capture::from(recording), format, limits, pending());
     assert_eq!(end.expect("nothing fails"), End::Over);
     page.text()
 }
@@ -232,7 +232,7 @@ fn two_sinks_get_the_same_drops_each_in_its_own_form() {
     sinks.push(Lines::new(Text::new(false, 0, false, TimeZone::UTC), Writer::new(text.clone())));
     sinks.push(Lines::new(Json::new(128, false), Writer::new(json.clone())));
     assert_eq!(sinks.needs(), Needs { snaplen: 128, ..Needs::default() });
-    let mut capture = Capture::File(testing::recording());
+    let mut capture = Capture::from(testing::recording());
     let mut observer = Observer::new(capture.names());
     let mut show = Show::new(Limits { all: true, ..Limits::default() }, sinks);
     let end = block_on(run(&mut capture, &mut observer, &mut show, pending()));
