@@ -29,9 +29,10 @@ const ADDING: &str = "\
    line may say another severity than its kind (`as Policy`) and how sure it is (`is Likely`).
 3. Where one function has several meanings that only the facts of the drop tell apart, keep the most frequent one in the table
    with `is Likely` or `is Possible`, and refine it in `lossdrop/src/drops/verdict.rs`.
-4. `(always)` or `(when CONDITION)` in a line makes its drops noise. Only where no program can have waited for the packet: noise must
-   never hide a fault, and a condition that reads a header holds only where the header was read (`knowledge/conditions.rs`).
-5. Provoke it: a scenario in `tests/src/scenarios/mod.rs` makes a known number of such drops, and the tests run over all scenarios.
+4. `(always)` or `(when CONDITION)` in a line makes its drops noise. Only where no program can have waited for the packet: noise
+   must never hide a fault, and a condition that reads a header holds only where the header was read (`knowledge/conditions.rs`).
+5. Provoke it: a scenario in `tests/src/scenarios/` makes a known number of such drops, and the tests run over all scenarios
+   ([lab.md](lab.md)).
 6. `cargo xtask causes` writes this file anew.
 ";
 
