@@ -1,10 +1,10 @@
 //! What goes wrong is told in one line that says what to do, with the exit code that belongs to it.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use lossdrop_lab::lossdrop::{START_LIMIT, binary};
-use lossdrop_lab::{Installed, Lossdrop, Netns, Output};
+use lossdrop_lab::{Folder, Installed, Lossdrop, Netns, Output};
 
 const FAILED: i32 = 1;
 const USAGE: i32 = 2;
@@ -67,6 +67,17 @@ fn an_unknown_namespace_is_told_with_near_ones() -> Result<()> {
         in_one_line(&["trace", "--netns", unknown], USAGE, &["no network namespace", unknown])?;
     }
     Ok(())
+}
+
+#[test]
+fn a_file_for_json_that_is_there_already_keeps_what_is_in_it() -> Result<()> {
+    let folder = Folder::new()?;
+    let path = folder.path().join("kept");
+    fs::write(&path, "of another run")?;
+    let file = path.to_str().context("a path")?;
+    in_one_line(&["trace", "--json-file", file], USAGE, &[file, "exists already", "another name"])?;
+    ensure!(fs::read_to_string(&path)? == "of another run");
+    in_one_line(&["trace", "--json-file", "/no/such/folder/f"], FAILED, &["cannot write /no/such/folder/f"])
 }
 
 #[test]

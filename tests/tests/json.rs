@@ -1,13 +1,15 @@
 //! The JSON output: every line an object, every documented field on every drop, in its type.
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use lossdrop_lab::traffic::{
     Fragment, arp_request, icmp_echo, icmpv6_echo, ipv4_fragments, tcp_syn, udp_send,
 };
-use lossdrop_lab::{Lossdrop, Output, Pair};
+use lossdrop_lab::{Folder, Lab as _, Lossdrop, Output, Pair, UdpClosedPort};
 use serde_json::Value;
 
 /// A check of one value.
@@ -165,20 +167,80 @@ fn every_line_is_an_object_with_every_documented_field_in_its_type() -> Result<(
     let (output, ..) = one_of_each()?;
     ensure!(output.stdout.len() == 9);
     for line in &output.stdout {
-        let object: Value = serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))?;
-        let fields = if object["type"] == "drop" { &FIELDS[..] } else { &SUMMARY };
-        for (name, check) in fields {
-            let value = object.get(name).with_context(|| format!("no {name}: {line}"))?;
-            ensure!(check(value), "{name}: {line}");
-        }
-        for name in object.as_object().context("no object")?.keys() {
-            let check = fields.iter().chain(&FACTS).find(|(known, _)| known == name);
-            let (_, check) = check.with_context(|| format!("{name} is not documented: {line}"))?;
-            ensure!(check(&object[name]), "{name}: {line}");
-        }
+        documented(line)?;
     }
     let last: Value = serde_json::from_str(&output.stdout[8])?;
     ensure!(last["type"] == "summary", "{last}");
+    Ok(())
+}
+
+/// A line as the documentation has it, no more and no less.
+fn documented(line: &str) -> Result<Value> {
+    let object: Value = serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))?;
+    let fields = if object["type"] == "drop" { &FIELDS[..] } else { &SUMMARY };
+    for (name, check) in fields {
+        let value = object.get(name).with_context(|| format!("no {name}: {line}"))?;
+        ensure!(check(value), "{name}: {line}");
+    }
+    for name in object.as_object().context("no object")?.keys() {
+        let check = fields.iter().chain(&FACTS).find(|(known, _)| known == name);
+        let (_, check) = check.with_context(|| format!("{name} is not documented: {line}"))?;
+        ensure!(check(&object[name]), "{name}: {line}");
+    }
+    Ok(object)
+}
+
+/// The text shows neither the packet's bytes nor what only facts tell: the kernel is asked for what the file needs.
+#[test]
+fn a_file_gets_json_with_all_that_it_needs_beside_the_text_on_the_screen() -> Result<()> {
+    let folder = Folder::new()?;
+    let path = folder.path().join("drops.json");
+    let file = path.to_str().context("a path")?;
+    let mut lab = UdpClosedPort::v4(3)?;
+    for rate in ["100", "unlimited"] {
+        let running = Lossdrop::watch(&lab.namespaces(), &["--json-file", file, "--rate", rate])?;
+        lab.fire()?;
+        running.wait_for("the drops on the screen", |lines| lines.len() >= 4)?;
+        let output = running.stop()?;
+        ensure!(output.status.success() && output.stderr.len() == 1, "{output}");
+        let shown = output.stdout.iter().filter(|line| line.contains("→ 10.0.0.2:9999 UDP")).count();
+        ensure!(shown == 3 && !output.stdout.iter().any(|line| line.starts_with('{')), "{output}");
+
+        let mode = fs::metadata(&path)?.permissions().mode() & 0o777;
+        ensure!(mode == 0o600, "{mode:o}");
+        let written = fs::read_to_string(&path)?;
+        let objects = written.lines().map(documented).collect::<Result<Vec<_>>>()?;
+        let (summary, drops) = objects.split_last().context("nothing is written")?;
+        ensure!(drops.len() == 3 && summary["type"] == "summary" && summary["shown"] == 3, "{written}");
+        for drop in drops {
+            ensure!(drop["dst_port"] == 9999 && drop["kind"] == "socket/closed-port", "{drop}");
+            // From the IP header on: 40 hex digits of it, ports 8, length and checksum 8.
+            let bytes = drop["packet"].as_str().context("no bytes")?;
+            ensure!(bytes.starts_with("45") && bytes.len() >= 56, "{drop}");
+        }
+        fs::remove_file(&path)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn without_a_file_nothing_is_written_and_both_can_be_json() -> Result<()> {
+    let folder = Folder::new()?;
+    let path = folder.path().join("drops.json");
+    let mut lab = UdpClosedPort::v4(2)?;
+    let each: [&[&str]; 2] = [&["--json"], &["--json", "--json-file", path.to_str().context("a path")?]];
+    for args in each {
+        let running = Lossdrop::watch(&lab.namespaces(), args)?;
+        ensure!(path.exists() == (args.len() > 1), "{args:?}");
+        lab.fire()?;
+        running.wait_for_drops("both", |drops| drops.len() == 2)?;
+        let output = running.stop()?;
+        output.is_complete()?;
+        if args.len() > 1 {
+            let written = fs::read_to_string(&path)?;
+            ensure!(written.lines().eq(output.stdout.iter()), "{written}{output}");
+        }
+    }
     Ok(())
 }
 
