@@ -314,8 +314,9 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Command {
-        let mut sh = Command::new("sh");
-        sh.args(["-c", script]);
+        // A shell in the background ignores Ctrl-C, and could not trap it.
+        let mut sh = Command::new("env");
+        sh.args(["--default-signal=INT", "sh", "-c", script]);
         sh
     }
 
