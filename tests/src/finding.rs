@@ -3,7 +3,7 @@
 /// One finding. `culprit`, `numbers` and `fix` say the least that it must contain.
 #[derive(Clone, Copy, Debug)]
 pub struct Finding {
-    /// `class/slug`, as `netfilter/rule`.
+    /// Cause and slug: `netfilter/rule`.
     pub kind: &'static str,
     /// `policy`, `capacity`, `fault`; what is `benign` must not be found at all.
     pub severity: &'static str,

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::netns::Netns;
-use crate::output::{Heard, Output, excerpt};
+use crate::output::{Collected, Output, excerpt};
 use crate::scenario::Shot;
 use crate::wait::{LIMIT, wait_until};
 
@@ -32,22 +32,22 @@ type Keep = Box<dyn FnMut(&str) -> bool + Send>;
 
 /// What comes out of a stream, shared with the thread that reads it.
 #[derive(Clone, Debug, Default)]
-struct Stream(Arc<Mutex<Heard>>);
+struct Stream(Arc<Mutex<Collected>>);
 
 impl Stream {
-    fn get(&self) -> MutexGuard<'_, Heard> {
+    fn get(&self) -> MutexGuard<'_, Collected> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Collects in a thread, so that the other side never meets a full pipe.
     fn collect(&self, from: impl Read + Send + 'static, mut keep: Keep) -> JoinHandle<()> {
-        let heard = self.clone();
+        let collected = self.clone();
         thread::spawn(move || {
             for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
                 if keep(&line) {
                     let parsed = serde_json::from_str(&line).ok();
-                    heard.get().push(line, parsed);
+                    collected.get().push(line, parsed);
                 }
             }
         })
@@ -225,9 +225,9 @@ impl Lossdrop {
         })
         .with_context(|| self.said())?;
         self.drained_stderr();
-        let heard = std::mem::take(&mut *self.stdout.get());
+        let collected = std::mem::take(&mut *self.stdout.get());
         let stderr = std::mem::take(&mut self.stderr.get().lines);
-        Ok(Output::new(status.unwrap_or_else(|| ExitStatus::from_raw(0)), heard, stderr))
+        Ok(Output::new(status.unwrap_or_else(|| ExitStatus::from_raw(0)), collected, stderr))
     }
 
     /// After its end: waits until the readers have seen the end of both streams.

@@ -72,11 +72,11 @@ fn refused(trial: &str, what: &str) -> Option<String> {
 }
 
 /// What a tool says last; nft points at its input below what it says.
-fn sentence(told: &str) -> &str {
-    if let Some((_, said)) = told.rsplit_once("Error: ") {
+fn sentence(message: &str) -> &str {
+    if let Some((_, said)) = message.rsplit_once("Error: ") {
         return said.lines().next().unwrap_or(said);
     }
-    let last = told.lines().last().unwrap_or_default();
+    let last = message.lines().last().unwrap_or_default();
     last.rsplit_once("): ").map_or(last, |(_, said)| said)
 }
 
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_tool_that_nobody_has_is_named() {
         assert_eq!(Need::Tool("sh").missing(), None);
-        let told = Need::Tool("no-such-tool").missing();
-        assert_eq!(told.as_deref(), Some("no-such-tool is not installed"));
+        let message = Need::Tool("no-such-tool").missing();
+        assert_eq!(message.as_deref(), Some("no-such-tool is not installed"));
     }
 }

@@ -10,13 +10,13 @@ use crate::scenario::Expected;
 
 /// Lines as they come, without their line feed, and the JSON objects among them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct Collected {
     pub(crate) lines: Vec<String>,
     pub(crate) drops: Vec<Value>,
     summary: Value,
 }
 
-impl Heard {
+impl Collected {
     pub(crate) fn push(&mut self, line: String, parsed: Option<Value>) {
         self.lines.push(line);
         match parsed {
@@ -40,8 +40,8 @@ pub struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(status: ExitStatus, heard: Heard, stderr: Vec<String>) -> Self {
-        let Heard { lines, drops, summary } = heard;
+    pub(crate) fn new(status: ExitStatus, collected: Collected, stderr: Vec<String>) -> Self {
+        let Collected { lines, drops, summary } = collected;
         Self { status, drops, summary, stdout: lines, stderr }
     }
 
@@ -172,11 +172,11 @@ mod tests {
     use super::*;
 
     fn said(lines: &[&str]) -> Output {
-        let mut heard = Heard::default();
+        let mut collected = Collected::default();
         for line in lines {
-            heard.push((*line).to_owned(), serde_json::from_str(line).ok());
+            collected.push((*line).to_owned(), serde_json::from_str(line).ok());
         }
-        Output::new(ExitStatus::from_raw(0), heard, Vec::new())
+        Output::new(ExitStatus::from_raw(0), collected, Vec::new())
     }
 
     #[test]

@@ -53,8 +53,8 @@ impl Tmux {
         }
         command.env("HISTFILE", "/dev/null").env("PS1", format!("$? \\#{READY} "));
         output(command.env("LOSSDROP", binary()?))?;
-        terminal.socket = terminal.told("#{socket_path}")?.into();
-        terminal.shell = terminal.told("#{pane_pid}")?.parse().context("no process in the terminal")?;
+        terminal.socket = terminal.query("#{socket_path}")?.into();
+        terminal.shell = terminal.query("#{pane_pid}")?.parse().context("no process in the terminal")?;
         terminal.exit_code()?;
         Ok(terminal)
     }
@@ -176,7 +176,7 @@ impl Tmux {
     ///
     /// # Errors
     /// When tmux is gone.
-    pub fn told(&self, format: &str) -> Result<String> {
+    pub fn query(&self, format: &str) -> Result<String> {
         Ok(self.tell(&["display-message", "-p", format])?.trim_end().to_owned())
     }
 

@@ -53,7 +53,7 @@ fn names() -> Vec<&'static str> {
 }
 
 #[test]
-fn without_a_field_its_own_loss_is_told_and_the_program_still_runs() -> Result<()> {
+fn without_a_field_its_own_loss_is_reported_and_the_program_still_runs() -> Result<()> {
     let running = Btf::running()?;
     let btf = KernelBtf::parse(&running.0).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -115,17 +115,17 @@ fn check(btf: &Scratch) -> Result<Value> {
     report(&Lossdrop::run(["check", "--json", "--btf", btf.name()], START_LIMIT)?)
 }
 
-/// Drops are told as ever with this BTF, but for what `lacks` of each.
+/// Drops are reported as ever with this BTF, but for what `lacks` of each.
 fn runs_without(mut lab: impl Lab, name: &str, says: &[&str], lacks: &[&str], has: &[&str]) -> Result<()> {
     let file = Btf::running()?.without(name)?.file()?;
     let report = check(&file)?;
     ensure!(report["can_trace"] == true, "{report}");
-    let told = format!(
+    let wording = format!(
         "{} {}",
         row(&report, "structure fields")?["detail"],
         row(&report, "fields for facts")?["detail"]
     );
-    ensure!(says.iter().all(|words| told.contains(words)), "{says:?} is missing: {told}");
+    ensure!(says.iter().all(|words| wording.contains(words)), "{says:?} is missing: {wording}");
     for attach in ["tp-btf", "raw-tp"] {
         let args = ["--json", "--all", "--attach", attach, "--btf", file.name()];
         let running = Lossdrop::watch(&lab.namespaces(), &args)?;
@@ -152,19 +152,19 @@ fn runs_without(mut lab: impl Lab, name: &str, says: &[&str], lacks: &[&str], ha
 }
 
 #[test]
-fn without_a_field_of_sockets_everything_else_is_told() -> Result<()> {
+fn without_a_field_of_sockets_everything_else_is_reported() -> Result<()> {
     let says = ["sock.sk_rcvbuf", "buffers, queues and losses of sockets"];
     runs_without(RcvBuf::held_by_child(10)?, "sk_rcvbuf", &says, &["socket"], &["iface", "netns"])
 }
 
 #[test]
-fn without_the_way_to_a_process_everything_else_is_told() -> Result<()> {
+fn without_the_way_to_a_process_everything_else_is_reported() -> Result<()> {
     let says = ["sock.sk_socket", "the process that owns the socket"];
     runs_without(RcvBuf::held_by_child(10)?, "sk_socket", &says, &["owner"], &["socket", "iface", "netns"])
 }
 
 #[test]
-fn without_the_bridge_of_a_port_everything_else_is_told() -> Result<()> {
+fn without_the_bridge_of_a_port_everything_else_is_reported() -> Result<()> {
     let says = ["net_device.rx_handler_data", "the bridge of a port"];
     runs_without(RcvBuf::held_by_child(10)?, "rx_handler_data", &says, &[], &["socket", "iface", "netns"])
 }
@@ -186,7 +186,7 @@ fn without_a_way_to_devices_drops_are_still_counted() -> Result<()> {
     let running = Lossdrop::start(["trace", "--json", "--all", "--btf", file.name(), "--dport", "5140"])?;
     let shot = lab.fire()?;
     let count: u64 = shot.expected.iter().map(|expected| expected.count).sum();
-    running.wait_for_drops("every drop is told", |drops| drops.len() as u64 >= count)?;
+    running.wait_for_drops("every drop is reported", |drops| drops.len() as u64 >= count)?;
     let output = running.stop()?;
     let drop = output.drops.first().context("no drop")?;
     ensure!(drop["iface"].is_null() && drop["dst_port"] == 5140 && !drop["reason"].is_null(), "{drop}");
@@ -206,7 +206,7 @@ fn a_filter_that_no_packet_could_pass_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_file_that_contradicts_the_kernel_is_told_of() -> Result<()> {
+fn a_file_that_contradicts_the_kernel_is_reported() -> Result<()> {
     for (one, other, words) in [
         ("mark", "hash", "sk_buff.mark"),
         ("SKB_DROP_REASON_NO_SOCKET", "SKB_DROP_REASON_TCP_RESET", "calls reason"),
@@ -230,8 +230,8 @@ fn is_refused(file: &str, words: &str) -> Result<()> {
         let output = Lossdrop::run([command, "--btf", file], START_LIMIT)?;
         let [said] = output.stderr.as_slice() else { anyhow::bail!("{output}") };
         ensure!(output.status.code() == Some(2) || command == "reasons", "{output}");
-        let told = said.contains(words) && said.contains(file) && said.contains("--btf takes raw BTF");
-        ensure!(told || (command == "reasons" && output.status.success()), "{words:?}: {said}");
+        let is_right = said.contains(words) && said.contains(file) && said.contains("--btf takes raw BTF");
+        ensure!(is_right || (command == "reasons" && output.status.success()), "{words:?}: {said}");
     }
     let output = Lossdrop::run(["check", "--json", "--btf", file], START_LIMIT)?;
     let report = report(&output)?;

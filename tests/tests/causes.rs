@@ -123,7 +123,7 @@ fn a_full_receive_buffer_is_owned_by_the_process_that_holds_the_socket() -> Resu
 fn an_owner_that_was_not_found_is_looked_for_again() -> Result<()> {
     let pair = Pair::v4()?;
     let deaf = udp_bind(&pair.server, (Pair::SERVER_V4, 5140).into(), Some(1))?;
-    // Rounds follow each other faster than the usual ration lets drops be told.
+    // Rounds follow each other faster than the usual ration lets drops be reported.
     let running = Lossdrop::watch(&pair.namespaces(), &["--json", "--rate", "100000"])?;
     // On its way from one process to another, a socket belongs to none.
     let (from, to) = UnixDatagram::pair()?;

@@ -191,7 +191,7 @@ fn filters_hold_and_the_books_say_what_they_refused() -> Result<()> {
 }
 
 #[test]
-fn input_that_makes_no_sense_is_told_in_a_sentence() -> Result<()> {
+fn input_that_makes_no_sense_is_reported_in_a_sentence() -> Result<()> {
     let ns = Netns::new("wrong")?;
     let typo = ns.name().replace("wrong", "worng");
     for (args, words) in [
@@ -374,16 +374,16 @@ fn each_way_to_attach_finds_the_same() -> Result<()> {
     let running: Result<Vec<_>> = started?.into_iter().map(Lossdrop::ready).collect();
     let running = running?;
     lab.fire()?;
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (running, way) in running.into_iter().zip(["through tp_btf;", "through raw_tracepoint;"]) {
         let output = running.stop()?;
         ensure!(output.stderr[0].contains(way), "{output}");
         let diagnosis = said(&output)?;
         let same = ["kind", "severity", "confidence", "netns", "culprit", "count", "exact", "sizes", "flows"];
         let facts = of_container(&diagnosis)?.map(|finding| same.map(|name| finding[name].clone()));
-        told.push(facts);
+        reported.push(facts);
     }
-    ensure!(told[0] == told[1], "{told:#?}");
+    ensure!(reported[0] == reported[1], "{reported:#?}");
     Ok(())
 }
 

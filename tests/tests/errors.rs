@@ -1,4 +1,4 @@
-//! What goes wrong is told in one line that says what to do, with the exit code that belongs to it.
+//! What goes wrong is reported in one line that says what to do, with the exit code that belongs to it.
 
 use std::{fs, process::Command};
 
@@ -14,7 +14,7 @@ fn run(args: &[&str]) -> Result<Output> {
 }
 
 /// Nothing but the message, and no trace of a crash in it.
-fn is_told(output: &Output, code: i32, words: &[&str]) -> Result<()> {
+fn is_reported(output: &Output, code: i32, words: &[&str]) -> Result<()> {
     ensure!(output.status.code() == Some(code), "wanted exit code {code}: {output}");
     ensure!(output.stdout.is_empty(), "{output}");
     let said = output.stderr.join("\n");
@@ -28,7 +28,7 @@ fn is_told(output: &Output, code: i32, words: &[&str]) -> Result<()> {
 /// As lossdrop tells its own errors.
 fn in_one_line(args: &[&str], code: i32, words: &[&str]) -> Result<()> {
     let output = run(args)?;
-    is_told(&output, code, words)?;
+    is_reported(&output, code, words)?;
     ensure!(output.stderr.len() == 1 && output.stderr[0].starts_with("lossdrop: "), "{output}");
     Ok(())
 }
@@ -36,13 +36,13 @@ fn in_one_line(args: &[&str], code: i32, words: &[&str]) -> Result<()> {
 /// As clap tells those of the command line: the error, perhaps the usage, and where to find help.
 fn as_usage(args: &[&str], words: &[&str]) -> Result<()> {
     let output = run(args)?;
-    is_told(&output, USAGE, words)?;
+    is_reported(&output, USAGE, words)?;
     ensure!(output.stderr.len() <= 8 && output.stderr[0].starts_with("error: "), "{output}");
     Ok(())
 }
 
 #[test]
-fn an_unknown_device_is_told_with_near_ones() -> Result<()> {
+fn an_unknown_device_is_reported_with_near_ones() -> Result<()> {
     let ns = Netns::new("devices")?;
     ns.ip(&["link add ethernet7 type veth peer name ethernet9"])?;
     let near = ["ethernet5", "did you mean ethernet7", "ip link"];
@@ -59,7 +59,7 @@ fn an_unknown_device_is_told_with_near_ones() -> Result<()> {
 }
 
 #[test]
-fn an_unknown_namespace_is_told_with_near_ones() -> Result<()> {
+fn an_unknown_namespace_is_reported_with_near_ones() -> Result<()> {
     let ns = Netns::new("production")?;
     let typo = ns.name().replace("production", "prodcution");
     in_one_line(&["trace", "--netns", &typo], USAGE, &[&typo, ns.name(), "did you mean", "ip netns"])?;
@@ -81,7 +81,7 @@ fn a_file_for_json_that_is_there_already_keeps_what_is_in_it() -> Result<()> {
 }
 
 #[test]
-fn a_file_that_is_no_network_namespace_is_told() -> Result<()> {
+fn a_file_that_is_no_network_namespace_is_reported() -> Result<()> {
     for other in ["/etc/passwd", "/proc/self/ns/mnt"] {
         let args = ["trace", "--netns", other, "--duration", "1ms"];
         in_one_line(&args, USAGE, &["no network namespace", other])?;
@@ -90,7 +90,7 @@ fn a_file_that_is_no_network_namespace_is_told() -> Result<()> {
 }
 
 #[test]
-fn an_unknown_reason_is_told_with_near_ones() -> Result<()> {
+fn an_unknown_reason_is_reported_with_near_ones() -> Result<()> {
     let words = ["NETFILTER_DORP", "did you mean NETFILTER_DROP", "lossdrop reasons"];
     in_one_line(&["trace", "--reason", "NETFILTER_DORP"], USAGE, &words)?;
     in_one_line(&["trace", "--reason", "netfilter"], USAGE, &["netfilter", "did you mean NETFILTER_DROP"])?;
@@ -98,7 +98,7 @@ fn an_unknown_reason_is_told_with_near_ones() -> Result<()> {
 }
 
 #[test]
-fn a_value_that_is_none_is_told_with_what_is_wanted() -> Result<()> {
+fn a_value_that_is_none_is_reported_with_what_is_wanted() -> Result<()> {
     for (option, value, words) in [
         ("--port", "70000", "0 to 65535"),
         ("--port", "12x", "8000-8100"),
@@ -133,7 +133,7 @@ fn a_value_that_is_none_is_told_with_what_is_wanted() -> Result<()> {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_told() -> Result<()> {
+fn a_command_line_that_makes_no_sense_is_reported() -> Result<()> {
     as_usage(&["trace", "--hex", "--json"], &["--hex", "--json"])?;
     as_usage(&["trace", "--prot", "tcp"], &["--prot", "--proto"])?;
     as_usage(&["trace", "everything"], &["everything"])?;
@@ -141,11 +141,11 @@ fn a_command_line_that_makes_no_sense_is_told() -> Result<()> {
     as_usage(&["watch"], &["watch"])?;
     // Nothing at all is answered with the help.
     let nothing = run(&[])?;
-    is_told(&nothing, USAGE, &["Usage: lossdrop", "trace", "check", "reasons"])
+    is_reported(&nothing, USAGE, &["Usage: lossdrop", "trace", "check", "reasons"])
 }
 
 #[test]
-fn a_user_without_rights_is_told_what_it_takes() -> Result<()> {
+fn a_user_without_rights_is_reported_what_it_takes() -> Result<()> {
     let reachable = Installed::new(&binary()?, "lossdrop")?;
     let run = |identity: &[&str], args: &[&str]| {
         let mut setpriv = Command::new("setpriv");
@@ -156,7 +156,7 @@ fn a_user_without_rights_is_told_what_it_takes() -> Result<()> {
     // A user, and root in a container that has taken root's rights away.
     for identity in [&nobody[..], &[]] {
         let output = run(identity, &["trace"])?;
-        is_told(&output, FAILED, &["lossdrop: ", "root", "CAP_BPF and CAP_PERFMON", "sudo"])?;
+        is_reported(&output, FAILED, &["lossdrop: ", "root", "CAP_BPF and CAP_PERFMON", "sudo"])?;
         ensure!(output.stderr.len() == 1, "{output}");
 
         let check = run(identity, &["check"])?;

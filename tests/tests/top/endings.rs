@@ -47,7 +47,7 @@ impl Terminal {
     }
 
     fn modes(&self) -> Result<String> {
-        self.tmux.told("cursor #{cursor_flag}, mouse #{mouse_any_flag}, alternate #{alternate_on}")
+        self.tmux.query("cursor #{cursor_flag}, mouse #{mouse_any_flag}, alternate #{alternate_on}")
     }
 
     /// Returns the process that has taken the terminal over.
@@ -137,7 +137,7 @@ fn suspended_the_shell_has_the_terminal_and_continued_the_view_goes_on() -> Resu
 
 #[test]
 fn drops_while_it_is_suspended_are_counted() -> Result<()> {
-    let mut story = Story::told()?;
+    let mut story = Story::named()?;
     story.terminal.send_keys(&["C-z"])?;
     story.terminal.wait_for_text("Stopped")?;
     story.fire()?;
@@ -149,7 +149,7 @@ fn drops_while_it_is_suspended_are_counted() -> Result<()> {
 
 #[test]
 fn the_last_words_account_for_every_drop() -> Result<()> {
-    let mut story = Story::told()?;
+    let mut story = Story::named()?;
     story.fire()?;
     // At once: what no refresh has seen is counted all the same.
     story.terminal.send_keys(&["q"])?;
@@ -230,7 +230,7 @@ fn when_its_terminal_is_closed_it_ends() -> Result<()> {
 
 #[test]
 fn half_a_key_holds_nothing_up() -> Result<()> {
-    let mut story = Story::told()?;
+    let mut story = Story::named()?;
     let pid = story.terminal.foreground()?;
     story.terminal.send_text("\x1b[<0;10;")?;
     story.fire()?;

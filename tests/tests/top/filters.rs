@@ -48,15 +48,15 @@ fn what_is_added_to_the_filter_narrows_it_and_another_filter_shows_nothing_of_th
 
 #[test]
 fn a_filter_that_makes_no_sense_is_refused_and_the_old_one_goes_on() -> Result<()> {
-    let mut story = Story::told()?;
-    for (typed, told) in [
+    let mut story = Story::named()?;
+    for (typed, shown) in [
         ("prot 80", "\"prot\" is no filter; did you mean proto"),
         ("port", "port of what? as in: port 80"),
         ("port 99999", "a port is a number from 0 to 65535"),
         ("severity bad", "fault, capacity, policy or benign"),
     ] {
         story.filter(&["C-u"], typed)?;
-        let screen = story.terminal.wait_for_text(told)?;
+        let screen = story.terminal.wait_for_text(shown)?;
         ensure!(says(&screen, &format!("filter: {typed}")), "what was typed stays: {screen:#?}");
         story.terminal.send_keys(&["Escape"])?;
         story.terminal.wait_for("no prompt", |screen| !says(screen, "filter: "))?;
@@ -71,7 +71,7 @@ fn a_filter_that_makes_no_sense_is_refused_and_the_old_one_goes_on() -> Result<(
 
 #[test]
 fn a_selection_by_cause_looks_at_what_is_there_already() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     story.filter(&["End"], " cause mtu")?;
     let screen = story.terminal.wait_for("one row", |screen| rows(screen).len() == 1)?;
     ensure!(rows(&screen)[0].total == story.shot.expected[1].count, "{screen:#?}");

@@ -143,10 +143,10 @@ fn frames_of_json_are_in_order_all_the_time_whatever_they_are_grouped_by() -> Re
     let running: Vec<_> = started?.into_iter().map(Lossdrop::ready).collect::<Result<_>>()?;
     let mut shot = lab.fire()?;
     shot.absorb(lab.fire()?);
-    let told = format!("\"shown\":{},", shot.total());
+    let said = format!("\"shown\":{},", shot.total());
     for (running, group) in running.into_iter().zip(GROUPS) {
         running
-            .wait_for("all are shown", |lines| lines.iter().any(|line| line.contains(&told)))
+            .wait_for("all are shown", |lines| lines.iter().any(|line| line.contains(&said)))
             .context(group)?;
         let output = running.stop()?;
         ended_well(&output, &shot).context(group)?;
@@ -221,10 +221,10 @@ fn an_output_that_is_full_is_an_error() -> Result<()> {
     let mut command = top_command(&lab.namespaces(), &["--batch", "--interval", "100ms"])?;
     let done =
         command.stdin(Stdio::null()).stdout(File::options().write(true).open("/dev/full")?).output()?;
-    let told = String::from_utf8_lossy(&done.stderr).into_owned();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
     ensure!(
-        done.status.code() == Some(1) && told.contains("No space left on device"),
-        "{}: {told}",
+        done.status.code() == Some(1) && said.contains("No space left on device"),
+        "{}: {said}",
         done.status
     );
     Ok(())
@@ -243,9 +243,9 @@ fn what_makes_no_sense_is_refused_in_words() -> Result<()> {
         (&["--reason", "NO_SUCH_REASON"], "NO_SUCH_REASON"),
     ] {
         let output = Lossdrop::run([&["top"], args].concat(), LIMIT)?;
-        let told = output.stderr.join("\n");
+        let said = output.stderr.join("\n");
         ensure!(output.status.code() == Some(2), "{args:?}: {output}");
-        ensure!(told.contains(words) && output.stdout.is_empty(), "{args:?}: {output}");
+        ensure!(said.contains(words) && output.stdout.is_empty(), "{args:?}: {output}");
     }
     Ok(())
 }

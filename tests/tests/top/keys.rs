@@ -14,7 +14,7 @@ use crate::{FAST, Story};
 
 #[test]
 fn a_screen_that_is_held_stands_still_and_then_catches_up() -> Result<()> {
-    let mut story = Story::told()?;
+    let mut story = Story::named()?;
     story.terminal.send_keys(&["Space"])?;
     let held = story.terminal.wait_for_text("PAUSED")?;
     // Somebody else tells when the drops have come and some intervals have passed.
@@ -23,9 +23,9 @@ fn a_screen_that_is_held_stands_still_and_then_catches_up() -> Result<()> {
     let before = story.shot.total();
     story.fire()?;
     let new = story.shot.total() - before;
-    let told = |line: &String| line.contains(&format!("\"shown\":{new},"));
+    let said = |line: &String| line.contains(&format!("\"shown\":{new},"));
     other.wait_for("four frames with all of them", |lines| {
-        lines.iter().filter(|line| told(line)).count() >= 4
+        lines.iter().filter(|line| said(line)).count() >= 4
     })?;
     ensure!(story.terminal.screen()? == held, "{held:#?}\n{:#?}", story.terminal.screen()?);
     story.terminal.send_keys(&["Space"])?;
@@ -36,7 +36,7 @@ fn a_screen_that_is_held_stands_still_and_then_catches_up() -> Result<()> {
 
 #[test]
 fn counts_begin_anew_when_asked_to() -> Result<()> {
-    let mut story = Story::told()?;
+    let mut story = Story::named()?;
     story.terminal.send_keys(&["r"])?;
     let screen = story.terminal.wait_for_text("no drops so far")?;
     ensure!(rows(&screen).is_empty() && number(&screen, "shown")? == 0, "{screen:#?}");
@@ -56,7 +56,7 @@ impl Story {
 
 #[test]
 fn what_is_seen_is_written_as_text_and_as_json() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     let folder = Folder::new()?;
     let [text, json, page] = ["drops.txt", "drops.json", "page.txt"].map(|name| folder.path().join(name));
     let written = |path: &std::path::Path| -> Result<String> {
@@ -85,7 +85,7 @@ fn what_is_seen_is_written_as_text_and_as_json() -> Result<()> {
 
 #[test]
 fn a_file_that_is_there_is_not_written_over() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     let folder = Folder::new()?;
     let path = folder.path().join("mine.txt");
     fs::write(&path, "mine")?;
@@ -117,7 +117,7 @@ fn the_help_tells_the_keys_and_goes_away() -> Result<()> {
 
 #[test]
 fn the_table_follows_the_size_of_the_screen() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     let wide = story.wait_until_told()?;
     story.terminal.resize(60, 20)?;
     let narrow = story.terminal.wait_for("a table of 60 cells", |screen| {

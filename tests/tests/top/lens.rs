@@ -20,7 +20,7 @@ const GROUPS: [(&str, &str); 9] = [
 
 #[test]
 fn the_rows_add_up_to_the_same_total_whatever_they_are_grouped_by() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     let [by_rule, by_mtu] = [0, 1].map(|cause| story.shot.expected[cause].count);
     for (key, word) in GROUPS {
         story.terminal.send_keys(&[key])?;
@@ -48,7 +48,7 @@ fn the_rows_add_up_to_the_same_total_whatever_they_are_grouped_by() -> Result<()
 
 #[test]
 fn the_menu_groups_by_what_is_chosen() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     story.terminal.send_keys(&["g"])?;
     let menu = story.terminal.wait_for_text(" group by ─")?;
     ensure!(says(&menu, "• 1 cause") && says(&menu, "9 rule"), "{menu:#?}");
@@ -65,7 +65,7 @@ fn the_menu_groups_by_what_is_chosen() -> Result<()> {
 
 #[test]
 fn the_rows_are_in_the_order_that_is_asked_for() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     let marked = |mark: &str| {
         let has_mark = |line: &String| line.contains(mark);
         story.terminal.wait_for(mark, |screen| head(screen).is_some_and(|head| has_mark(&screen[head])))
@@ -96,7 +96,7 @@ fn the_rows_are_in_the_order_that_is_asked_for() -> Result<()> {
 
 #[test]
 fn benign_noise_is_counted_and_shown_when_asked_for() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     let screen = story.terminal.wait_for_text(" hidden (b)")?;
     ensure!(number(&screen, "benign")? > 0 && number(&screen, "suppressed")? > 0, "{screen:#?}");
     story.terminal.send_keys(&["b"])?;

@@ -36,7 +36,7 @@ impl Story {
     }
 
     /// One round has been dropped, and all of it is on the screen.
-    fn told() -> Result<Self> {
+    fn named() -> Result<Self> {
         let mut story = Self::open(FAST)?;
         story.fire()?;
         story.wait_until_told()?;

@@ -32,7 +32,7 @@ impl Story {
 
 #[test]
 fn a_click_selects_a_row_and_another_one_opens_it() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     let screen = story.by_flow()?;
     let row = &rows(&screen)[2];
     story.press(LEFT, 20, row.line)?;
@@ -47,7 +47,7 @@ fn a_click_selects_a_row_and_another_one_opens_it() -> Result<()> {
 
 #[test]
 fn the_wheel_moves_the_selection_and_scrolls_a_page() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     story.by_flow()?;
     story.press(WHEEL_DOWN, 20, 10)?;
     story.is_selected(3)?;
@@ -64,7 +64,7 @@ fn the_wheel_moves_the_selection_and_scrolls_a_page() -> Result<()> {
 
 #[test]
 fn a_click_on_a_head_sorts_by_it_and_another_one_turns_it_round() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     let screen = story.terminal.screen()?;
     let line = head(&screen).context("no heads")?;
     let at = column(&screen[line], "RATE/s").context("no RATE/s")?;
@@ -77,7 +77,7 @@ fn a_click_on_a_head_sorts_by_it_and_another_one_turns_it_round() -> Result<()> 
 
 #[test]
 fn a_click_in_a_menu_chooses() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     story.terminal.send_keys(&["g"])?;
     let menu = story.terminal.wait_for_text(" group by ─")?;
     let line = menu.iter().position(|line| line.contains(" 7 port")).context("no port")?;

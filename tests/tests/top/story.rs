@@ -8,7 +8,7 @@ use crate::table::{balances, header, number, row, rows, says};
 
 #[test]
 fn two_causes_stand_in_rows_of_their_own_with_exact_totals_and_culprits() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     let screen = story.wait_until_told()?;
     balances(&screen)?;
     let header = header(&screen);
@@ -23,7 +23,7 @@ fn two_causes_stand_in_rows_of_their_own_with_exact_totals_and_culprits() -> Res
 
 #[test]
 fn an_opened_row_says_why_and_its_command_stands_in_a_line_that_works() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     let page = story.open_mtu()?;
     let (host, web) = story.names();
     let count = story.shot.expected[1].count;
@@ -51,7 +51,7 @@ fn an_opened_row_says_why_and_its_command_stands_in_a_line_that_works() -> Resul
 
 #[test]
 fn the_command_that_helps_is_copied_as_it_stands() -> Result<()> {
-    let story = Story::told()?;
+    let story = Story::named()?;
     story.open_mtu()?;
     story.terminal.send_keys(&["c"])?;
     story.terminal.wait_for_text("copied, if the terminal allows it")?;
@@ -63,7 +63,7 @@ fn the_command_that_helps_is_copied_as_it_stands() -> Result<()> {
 
 #[test]
 fn an_opened_row_keeps_up_with_its_drops() -> Result<()> {
-    let mut story = Story::told()?;
+    let mut story = Story::named()?;
     story.open_mtu()?;
     story.fire()?;
     let count = story.shot.expected[1].count;

@@ -28,7 +28,7 @@ const PACKAGES: [&str; 3] = ["qemu-system-x86", "cpio", "xz-utils"];
 /// Static, as it is released: it runs on any Linux, whatever its C library.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Something of each class, and what few kernels can run.
+/// Something of each cause, and what few kernels can run.
 const BRIEF: &str = "udp-closed-port,tcp-closed-port,socket-filter,routing-reverse-path,container-mtu,\
     mtu-forward-dummy,mtu-tunnel-gre,nf-nft-three-jumps,nf-nft-no-counter,nf-legacy-input-rule,nf-bridge-iptables,\
     nf-synproxy,nf-nfqueue-full,nf-conntrack-full,qdisc-netem,qdisc-fq,qdisc-prio,vlan-mtu,bridge-vlan-ingress,ipvlan,\
@@ -54,7 +54,7 @@ pub(crate) struct Args {
     /// Names of scenarios or parts of them, with commas between them: only these
     #[arg(long, default_value = "")]
     scenario: String,
-    /// Only something of each class, and what few kernels can run
+    /// Only something of each cause, and what few kernels can run
     #[arg(long, conflicts_with = "scenario")]
     brief: bool,
     /// In one way only: with further arguments of `lossdrop diagnose`, such as --no-probes; or "trace"
