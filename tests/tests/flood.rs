@@ -152,7 +152,7 @@ fn a_tiny_ring_buffer_loses_details_and_says_how_many() -> Result<()> {
 }
 
 #[test]
-fn losses_are_told_while_they_happen() -> Result<()> {
+fn losses_are_reported_while_they_happen() -> Result<()> {
     let lab = Flood::new()?;
     let (running, _) = unrationed(&lab, &["--buffer", "4K"])?;
     let cpu = available_parallelism().map_or(0, |cpus| cpus.get() - 1);

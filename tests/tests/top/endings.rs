@@ -142,7 +142,7 @@ fn drops_while_it_is_suspended_are_counted() -> Result<()> {
     story.terminal.wait_for_text("Stopped")?;
     story.fire()?;
     story.terminal.enter("fg")?;
-    let screen = story.wait_until_told()?;
+    let screen = story.wait_until_named()?;
     ensure!(number(&screen, "lost")? == 0, "{screen:#?}");
     Ok(())
 }
@@ -234,7 +234,7 @@ fn half_a_key_holds_nothing_up() -> Result<()> {
     let pid = story.terminal.foreground()?;
     story.terminal.send_text("\x1b[<0;10;")?;
     story.fire()?;
-    story.wait_until_told()?;
+    story.wait_until_named()?;
     kill(pid, Signal::SIGTERM)?;
     ensure!(story.terminal.exit_code()? == 0);
     Ok(())

@@ -33,7 +33,7 @@ fn what_is_added_to_the_filter_narrows_it_and_another_filter_shows_nothing_of_th
         .terminal
         .wait_for("the header says so", |screen| header(screen).contains("filter dport 80, netns"))?;
     story.fire()?;
-    story.wait_until_told()?;
+    story.wait_until_named()?;
     story.filter_by_port("port 9999")?;
     let screen = story.terminal.wait_for_text("no drops so far")?;
     ensure!(rows(&screen).is_empty() && number(&screen, "seen")? >= number(&screen, "filtered")?);
@@ -61,11 +61,11 @@ fn a_filter_that_makes_no_sense_is_refused_and_the_old_one_goes_on() -> Result<(
         story.terminal.send_keys(&["Escape"])?;
         story.terminal.wait_for("no prompt", |screen| !says(screen, "filter: "))?;
     }
-    let screen = story.wait_until_told()?;
+    let screen = story.wait_until_named()?;
     let (host, web) = story.names();
     ensure!(header(&screen).contains(&format!("filter netns {host}|{web}")), "{screen:#?}");
     story.fire()?;
-    story.wait_until_told()?;
+    story.wait_until_named()?;
     Ok(())
 }
 

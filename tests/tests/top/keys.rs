@@ -29,7 +29,7 @@ fn a_screen_that_is_held_stands_still_and_then_catches_up() -> Result<()> {
     })?;
     ensure!(story.terminal.screen()? == held, "{held:#?}\n{:#?}", story.terminal.screen()?);
     story.terminal.send_keys(&["Space"])?;
-    let screen = story.wait_until_told()?;
+    let screen = story.wait_until_named()?;
     ensure!(!says(&screen, "PAUSED"), "{screen:#?}");
     balances(&screen)
 }
@@ -41,7 +41,7 @@ fn counts_begin_anew_when_asked_to() -> Result<()> {
     let screen = story.terminal.wait_for_text("no drops so far")?;
     ensure!(rows(&screen).is_empty() && number(&screen, "shown")? == 0, "{screen:#?}");
     story.shot = story.lab.fire()?;
-    balances(&story.wait_until_told()?)
+    balances(&story.wait_until_named()?)
 }
 
 impl Story {
@@ -118,7 +118,7 @@ fn the_help_tells_the_keys_and_goes_away() -> Result<()> {
 #[test]
 fn the_table_follows_the_size_of_the_screen() -> Result<()> {
     let story = Story::named()?;
-    let wide = story.wait_until_told()?;
+    let wide = story.wait_until_named()?;
     story.terminal.resize(60, 20)?;
     let narrow = story.terminal.wait_for("a table of 60 cells", |screen| {
         let head = screen.iter().find(|line| line.contains("CULPRIT"));
@@ -129,7 +129,7 @@ fn the_table_follows_the_size_of_the_screen() -> Result<()> {
     ensure!(says(&narrow, "netfilter rule") && says(&narrow, "mtu veth-peer"), "{narrow:#?}");
     ensure!(narrow.iter().all(|line| line.chars().count() <= 60), "{narrow:#?}");
     story.terminal.resize(100, 30)?;
-    let back = story.wait_until_told()?;
+    let back = story.wait_until_named()?;
     let heads = |screen: &Screen| head(screen).map(|head| screen[head].clone());
     ensure!(heads(&back) == heads(&wide) && back.last() == wide.last(), "{wide:#?}\n{back:#?}");
     Ok(())

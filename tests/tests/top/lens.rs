@@ -107,6 +107,6 @@ fn benign_noise_is_counted_and_shown_when_asked_for() -> Result<()> {
     ensure!(number(&screen, "shown")? == sum(&screen) && number(&screen, "suppressed")? == 0, "{screen:#?}");
     ensure!(rows(&screen).iter().any(|row| row.severity == Some('B')), "{screen:#?}");
     story.terminal.send_keys(&["b"])?;
-    story.wait_until_told()?;
+    story.wait_until_named()?;
     Ok(())
 }

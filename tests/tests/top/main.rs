@@ -39,7 +39,7 @@ impl Story {
     fn named() -> Result<Self> {
         let mut story = Self::open(FAST)?;
         story.fire()?;
-        story.wait_until_told()?;
+        story.wait_until_named()?;
         Ok(story)
     }
 
@@ -49,7 +49,7 @@ impl Story {
     }
 
     /// Waits until the rule and the device stand there by name, each with all of its drops.
-    fn wait_until_told(&self) -> Result<Screen> {
+    fn wait_until_named(&self) -> Result<Screen> {
         let [rule, mtu] = [0, 1].map(|cause| self.shot.expected[cause].count);
         self.terminal.wait_for(&format!("rows of {rule} and {mtu}"), |screen| {
             let by_rule = row(screen, &["netfilter rule", "INPUT rule 1"]);

@@ -54,7 +54,7 @@ fn the_wheel_moves_the_selection_and_scrolls_a_page() -> Result<()> {
     story.press(WHEEL_UP, 20, 10)?;
     story.is_selected(0)?;
     story.terminal.send_keys(&["1"])?;
-    story.wait_until_told()?;
+    story.wait_until_named()?;
     let page = story.open_mtu()?;
     let fourth = page[2 + 3 + 1].clone();
     story.press(WHEEL_DOWN, 20, 10)?;

@@ -9,7 +9,7 @@ use crate::table::{balances, header, number, row, rows, says};
 #[test]
 fn two_causes_stand_in_rows_of_their_own_with_exact_totals_and_culprits() -> Result<()> {
     let story = Story::named()?;
-    let screen = story.wait_until_told()?;
+    let screen = story.wait_until_named()?;
     balances(&screen)?;
     let header = header(&screen);
     for (word, due) in [("total", story.shot.total()), ("shown", story.shot.total()), ("lost", 0)] {
@@ -45,7 +45,7 @@ fn an_opened_row_says_why_and_its_command_stands_in_a_line_that_works() -> Resul
     container.sh(typed)?;
     ensure!(container.sh("cat /sys/class/net/eth0/mtu")?.trim() == "1500", "{typed} changes nothing");
     story.terminal.send_keys(&["Escape"])?;
-    story.wait_until_told()?;
+    story.wait_until_named()?;
     Ok(())
 }
 
