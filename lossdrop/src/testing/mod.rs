@@ -2,6 +2,9 @@
 
 pub(crate) mod diagnosis;
 pub(crate) mod live;
+mod page;
+
+pub(crate) use page::Page;
 
 use std::{net::IpAddr, path::Path};
 

@@ -1,27 +1,7 @@
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc;
 
 use super::*;
-
-/// Shared by a writer and its test.
-#[derive(Clone, Debug, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic").extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Page {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text")
-    }
-}
+use crate::testing::Page;
 
 /// Takes nothing before it may.
 struct Gate {

@@ -3,7 +3,6 @@
 use std::{
     future::{pending, ready},
     io::Write,
-    sync::{Arc, Mutex},
 };
 
 use jiff::tz::TimeZone;
@@ -13,29 +12,8 @@ use crate::{
     capture::Recording,
     drops::decode::decode,
     output::{Format, Lines, json::Json, text::Text, writer::Writer},
-    testing::{RECORDED, RECORDED_LAYOUT},
+    testing::{Page, RECORDED, RECORDED_LAYOUT},
 };
-
-/// Shared by a writer and its test.
-#[derive(Clone, Debug, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic").extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Page {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text")
-    }
-}
 
 /// A word a line.
 #[derive(Debug, Default)]
