@@ -105,7 +105,8 @@ struct Sample {
     lost: Option<u64>,
 }
 
-pub(crate) fn run(write: bool, only_top: bool) -> Result<()> {
+/// `before`: another binary of lossdrop, which is measured beside this one.
+pub(crate) fn run(write: bool, only_top: bool, before: Option<&Path>) -> Result<()> {
     let binary = root().join("target/release/lossdrop");
     crate::run(
         Command::new(env!("CARGO")).args(["build", "--release", "-p", "lossdrop"]).current_dir(root()),
@@ -119,6 +120,7 @@ pub(crate) fn run(write: bool, only_top: bool) -> Result<()> {
     }
     let present: Vec<bool> = CASES.iter().map(is_present).collect();
     let mut samples: Vec<Vec<Sample>> = CASES.iter().map(|_| Vec::new()).collect();
+    let mut samples_before = samples.clone();
     // The first flood warms up caches and the namespace's tables.
     lab.flood(PACKETS / 4, sender)?;
     for round in 1..=ROUNDS {
@@ -129,7 +131,13 @@ pub(crate) fn run(write: bool, only_top: bool) -> Result<()> {
                 case.name, sample.ns_per_packet
             );
             samples[index].push(sample);
+            if let (Some(before), Kind::Lossdrop(_)) = (before, &case.kind) {
+                samples_before[index].push(measure(case, before, &lab, sender).context("the one before")?);
+            }
         }
+    }
+    if before.is_some() {
+        println!("{}", comparison(&samples_before, &samples));
     }
     let report = format!("{}\n{}", report(&samples), top(&binary, &lab, sender)?);
     println!("{report}");
@@ -335,6 +343,32 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// What has become slower or larger, and by how much one and the same binary differs from round to round.
+fn comparison(before: &[Vec<Sample>], now: &[Vec<Sample>]) -> String {
+    let mut text = "| ns per packet, and RSS in MiB | before | now | now / before, of each round | RSS before | RSS now |\n\
+                    |---|---|---|---|---|---|\n"
+        .to_owned();
+    for ((case, before), now) in
+        CASES.iter().zip(before).zip(now).filter(|((_, before), _)| !before.is_empty())
+    {
+        let of = |samples: &[Sample], field: fn(&Sample) -> f64| median(samples.iter().map(field));
+        let ratios: Vec<f64> =
+            now.iter().zip(before).map(|(now, before)| now.ns_per_packet / before.ns_per_packet).collect();
+        let (least, most) =
+            ratios.iter().fold((f64::MAX, 0.0_f64), |(a, b), ratio| (a.min(*ratio), b.max(*ratio)));
+        text.push_str(&format!(
+            "| {} | {:.0} | {:.0} | {:.3} ({least:.3} to {most:.3}) | {:.1} | {:.1} |\n",
+            case.name,
+            of(before, |sample| sample.ns_per_packet),
+            of(now, |sample| sample.ns_per_packet),
+            median(ratios.iter().copied()),
+            of(before, |sample| sample.rss_mib),
+            of(now, |sample| sample.rss_mib),
+        ));
+    }
+    text
 }
 
 /// What each case adds to a packet: the median of the differences to the bare flood of the same round.

@@ -40,6 +40,9 @@ enum Task {
         /// Only what the live view costs
         #[arg(long, conflicts_with = "write")]
         top: bool,
+        /// Measure this binary of lossdrop, too, in the same rounds, and print the ratios
+        #[arg(long, value_name = "BINARY", conflicts_with = "top")]
+        before: Option<PathBuf>,
     },
     /// Write docs/causes.md anew from the tables of causes
     Causes,
@@ -64,7 +67,7 @@ enum Task {
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Test { arguments } => test::run(&arguments),
-        Task::Bench { write, top } => bench::run(write, top),
+        Task::Bench { write, top, before } => bench::run(write, top, before.as_deref()),
         Task::Causes => causes::write(),
         Task::BuildBpf { check } => bpf::build(check),
         Task::Lab { scenario } => lab::run(scenario.as_deref()),
