@@ -9,7 +9,7 @@ use super::types::Types;
 const SUBSYSTEM_SHIFT: u32 = 16;
 
 /// Enums with the reasons of a subsystem: the module whose BTF has it, unless it is built in, and the enum's name.
-const SUBSYSTEM_ENUMS: [(&str, &str); 3] = [
+const SUBSYSTEM_ENUMS: &[(&str, &str)] = &[
     ("mac80211", "mac80211_drop_reason"),
     ("openvswitch", "ovs_drop_reason"),
     ("sch_generic", "qdisc_drop_reason"),
@@ -48,7 +48,7 @@ impl Reasons {
             })
             .filter(|(_, name)| name != "NUM" && name != "CORE")
             .collect();
-        for (module, name) in SUBSYSTEM_ENUMS {
+        for &(module, name) in SUBSYSTEM_ENUMS {
             let mut values = btf.enumeration(name);
             if values.is_empty()
                 && let Some(btf) = types.module(module)

@@ -84,7 +84,7 @@ fn severe(look: Look, row: &Row) -> Style {
 }
 
 /// From left to right.
-static COLUMNS: [Column; 11] = [
+static COLUMNS: &[Column] = &[
     Column {
         head: |_, _| "S".to_owned(),
         widths: |_| [1, 1, 1],
