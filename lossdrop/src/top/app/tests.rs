@@ -1,11 +1,4 @@
-use std::{
-    cell::RefCell,
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
-    rc::Rc,
-    sync::{Arc, Mutex},
-};
+use std::{cell::RefCell, fs, io, os::unix::fs::PermissionsExt as _, path::PathBuf, rc::Rc};
 
 use lossdrop_common::Event;
 
@@ -16,7 +9,7 @@ use crate::{
     identity::Namespaces,
     kernel::counters::Row,
     live::lens::GroupBy,
-    testing::{self, diagnosis::block_on, fault, live, noise},
+    testing::{self, Page, diagnosis::block_on, fault, live, noise},
     top::{
         state::{Asked, Header, Prompt},
         view::Theme,
@@ -346,26 +339,8 @@ fn a_failed_survey_is_survived() {
     });
 }
 
-/// What is written, for the test to read.
-#[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Page {
-    fn frames(&self) -> Vec<serde_json::Value> {
-        let text = String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text");
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-    }
+fn frames(page: &Page) -> Vec<serde_json::Value> {
+    page.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 fn json(app: &App) -> String {
@@ -380,7 +355,7 @@ fn so_many_frames_are_printed_and_each_is_json() {
         let page = Page::default();
         let mut writer = Writer::new(page.clone());
         batch(&mut app, json, Some(3), &mut writer, std::future::pending()).await.expect("printed");
-        let frames = page.frames();
+        let frames = frames(&page);
         assert!((1..=3).contains(&frames.len()), "a reader who is behind gets what is current");
         let last = frames.last().expect("a frame");
         assert_eq!(
@@ -401,7 +376,7 @@ fn the_last_frame_waits_for_its_culprits_but_not_for_ever() {
         let page = Page::default();
         let mut writer = Writer::new(page.clone());
         batch(&mut app, json, Some(1), &mut writer, std::future::pending()).await.expect("printed");
-        let frames = page.frames();
+        let frames = frames(&page);
         assert_eq!(frames.len(), 1);
         assert_eq!(frames[0]["rows"][0]["findings"].as_array().map(Vec::len), Some(1), "{}", frames[0]);
         assert!(!app.live.model.has_unnamed());
@@ -415,7 +390,7 @@ fn frames_end_when_they_are_reported_to_even_while_the_last_waits() {
         let page = Page::default();
         let mut writer = Writer::new(page.clone());
         batch(&mut app, json, None, &mut writer, std::future::ready(())).await.expect("ended");
-        assert!(page.frames().is_empty());
+        assert!(frames(&page).is_empty());
         // A survey that never ends: only the stop does.
         fn endless(_: &BTreeSet<u32>, known: Namespaces) -> (Namespaces, Survey) {
             std::thread::park_timeout(Duration::from_millis(300));
@@ -431,7 +406,7 @@ fn frames_end_when_they_are_reported_to_even_while_the_last_waits() {
             if polls > 200 { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         });
         batch(&mut app, json, Some(1), &mut writer, stop).await.expect("ended");
-        assert!(page.frames().len() <= 1);
+        assert!(frames(&page).len() <= 1);
     });
 }
 
