@@ -1,4 +1,4 @@
-use std::{cell::RefCell, fs, io, os::unix::fs::PermissionsExt as _, path::PathBuf, rc::Rc};
+use std::{cell::RefCell, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, rc::Rc};
 
 use lossdrop_common::Event;
 
