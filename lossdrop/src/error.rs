@@ -64,6 +64,11 @@ impl Error {
                 | Self::FileExists { .. }
         )
     }
+
+    /// Whoever reads our output has gone: a clean end.
+    pub fn is_reader_gone(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
 }
 
 /// What the user reads: each cause once. Our own errors tell theirs themselves.

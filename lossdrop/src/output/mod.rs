@@ -14,7 +14,7 @@ pub(crate) use lines::{Format, Lines};
 use crate::{
     capture::Needs,
     drops::{Drop, accounting::Accounting},
-    error::Result,
+    error::{Error, Result},
     knowledge::{Kind, Severity},
 };
 
@@ -73,7 +73,7 @@ pub(crate) trait Sink {
     /// Passes on the rest.
     ///
     /// # Errors
-    /// When that fails; [`std::io::ErrorKind::BrokenPipe`] says that its reader is gone.
+    /// When that fails, or its reader is gone.
     fn close(&mut self) -> Result<()> {
         Ok(())
     }
@@ -121,10 +121,11 @@ impl Sink for Sinks {
         self.0.iter_mut().any(|sink| sink.is_closed())
     }
 
-    /// All are closed; what went wrong first is the error.
+    /// All are closed. A failure counts for more than a reader that is gone.
     fn close(&mut self) -> Result<()> {
-        let closed: Vec<_> = self.0.iter_mut().map(|sink| sink.close()).collect();
-        closed.into_iter().collect()
+        let mut errors: Vec<_> = self.0.iter_mut().filter_map(|sink| sink.close().err()).collect();
+        errors.sort_by_key(Error::is_reader_gone);
+        errors.into_iter().next().map_or(Ok(()), Err)
     }
 }
 

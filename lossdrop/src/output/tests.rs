@@ -1,7 +1,7 @@
 //! What users see, as snapshots: after a change that is meant, `INSTA_UPDATE=always cargo test -p lossdrop` writes them
 //! anew.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use jiff::tz::TimeZone;
 use lossdrop_common::{
@@ -338,4 +338,37 @@ fn a_time_that_no_calendar_has_is_a_dash() {
     text(false).drop(&drop, &mut out);
     Json::default().drop(&drop, &mut out);
     assert!(readable(out).starts_with("-             netfilter drop      NETFILTER_DROP"));
+}
+
+/// Ends like this.
+struct Closing(Option<Error>);
+
+impl Sink for Closing {
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn take(&mut self, _drop: &Drop<'_>) {}
+
+    fn end(&mut self, _summary: &Summary) {}
+
+    fn close(&mut self) -> Result<()> {
+        self.0.take().map_or(Ok(()), Err)
+    }
+}
+
+#[test]
+fn a_sink_that_fails_is_not_hidden_by_one_whose_reader_is_gone() {
+    let [gone, full] = [io::ErrorKind::BrokenPipe, io::ErrorKind::StorageFull];
+    for (ends, is_gone) in
+        [(&[gone, full][..], Some(false)), (&[full, gone], Some(false)), (&[gone], Some(true)), (&[], None)]
+    {
+        let mut sinks = Sinks::default();
+        sinks.push(Closing(None));
+        for end in ends {
+            sinks.push(Closing(Some(Error::Output((*end).into()))));
+        }
+        assert_eq!(sinks.close().err().map(|error| error.is_reader_gone()), is_gone, "{ends:?}");
+        assert!(sinks.close().is_ok(), "each was closed");
+    }
 }

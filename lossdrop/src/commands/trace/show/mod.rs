@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    io,
     pin::pin,
     time::{Duration, Instant},
 };
@@ -19,7 +18,7 @@ use crate::{
         ration::Buckets,
         select::Selection,
     },
-    error::{Error, Result},
+    error::Result,
     kernel::counters::Counters,
     knowledge::{Kind, Severity},
     output::{Group, Sink, Sinks, Summary},
@@ -211,7 +210,7 @@ pub(super) async fn run(
     info!("{}", summary.accounting);
     show.sinks.end(&summary);
     match show.sinks.close() {
-        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::PipeClosed),
+        Err(error) if error.is_reader_gone() => Ok(End::PipeClosed),
         // A disk that is full ends the run like a reader who is gone, and is an error.
         closed => closed.map(|()| end),
     }

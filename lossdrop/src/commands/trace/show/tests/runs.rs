@@ -2,7 +2,7 @@
 
 use std::{
     future::{pending, ready},
-    io::Write,
+    io::{self, Write},
 };
 
 use jiff::tz::TimeZone;
@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     capture::Recording,
     drops::decode::decode,
+    error::Error,
     output::{Format, Lines, json::Json, text::Text, writer::Writer},
     testing::{Page, RECORDED, RECORDED_LAYOUT},
 };
