@@ -13,6 +13,8 @@ macro_rules! kinds {
 
         impl FilterKinds {
             $(pub const $kind: Self = Self(1 << Bit::$kind as u32);)+
+            /// All of them, the lowest bit first.
+            pub const ALL: &[Self] = &[$(Self::$kind),+];
         }
     };
 }

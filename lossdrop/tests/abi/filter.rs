@@ -3,22 +3,8 @@ use proptest::prelude::*;
 
 #[test]
 fn kinds_of_filter_are_bits_in_their_order() {
-    let kinds = [
-        FilterKinds::REASON,
-        FilterKinds::NETNS,
-        FilterKinds::IFACE,
-        FilterKinds::PROTO,
-        FilterKinds::PORT,
-        FilterKinds::SPORT,
-        FilterKinds::DPORT,
-        FilterKinds::HOST,
-        FilterKinds::SRC,
-        FilterKinds::DST,
-        FilterKinds::MARK,
-        FilterKinds::LEN,
-    ];
     let mut active = FilterKinds::default();
-    for (bit, kind) in kinds.into_iter().enumerate() {
+    for (bit, &kind) in FilterKinds::ALL.iter().enumerate() {
         assert_eq!(kind.0, 1 << bit);
         assert!(!active.has(kind));
         active.add(kind);

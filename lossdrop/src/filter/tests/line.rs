@@ -21,23 +21,8 @@ fn refused(line: &str) -> String {
 
 #[test]
 fn a_line_has_all_names_that_the_options_have() {
-    let values = [
-        ("port", "80"),
-        ("sport", "1-2"),
-        ("dport", "53"),
-        ("host", "10.0.0.0/8"),
-        ("src", "::1"),
-        ("dst", "192.0.2.1"),
-        ("proto", "udp"),
-        ("iface", "eth0"),
-        ("netns", "web"),
-        ("reason", "NO_SOCKET"),
-        ("mark", "0x10/0xff"),
-        ("len", "1401-"),
-        ("cause", "mtu"),
-        ("severity", "fault"),
-    ];
-    for (name, value) in values {
+    let values = [EXAMPLES, &[("cause", "mtu"), ("severity", "fault")]].concat();
+    for (name, value) in &values {
         let (filter, selection) = understood(&format!("{name} {value}"));
         assert!([filter, selection].contains(&format!("{name} {value}")), "{name}");
     }

@@ -27,6 +27,28 @@ use crate::{
     testing,
 };
 
+/// A value of each kind that any machine has, as it is typed and shown.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("port", "80"),
+    ("sport", "1-2"),
+    ("dport", "53"),
+    ("host", "10.0.0.0/8"),
+    ("src", "::1"),
+    ("dst", "192.0.2.1"),
+    ("proto", "udp"),
+    ("iface", "lo"),
+    ("netns", "/proc/self/ns/net"),
+    ("reason", "NO_SOCKET"),
+    ("mark", "0x10/0xff"),
+    ("len", "1401-"),
+];
+
+/// That of one kind.
+fn example(kind: &Kind) -> FilterArgs {
+    let (name, value) = EXAMPLES.iter().find(|(name, _)| *name == kind.name).expect(kind.name);
+    FilterLine::parse(&format!("{name} {value}")).expect("a filter").filter
+}
+
 #[track_caller]
 fn parsed<T: FromStr<Err = String>>(texts: &[&str]) -> Vec<T> {
     texts.iter().map(|text| text.parse().expect(text)).collect()
@@ -77,21 +99,11 @@ fn a_filter_whose_field_the_kernel_lacks_is_refused_and_another_is_not() {
     for (kind, field) in KINDS.iter().flat_map(|kind| kind.needs.iter().map(move |field| (kind, *field))) {
         let mut info = testing::info(reasons());
         info.missing_facts = vec![Missing { field: field.to_owned(), lost: lost("something") }];
-        let typed = |name: &str| {
-            let value = match name {
-                "host" | "src" | "dst" => "10.0.0.1",
-                "iface" => "lo",
-                "netns" => "/proc/self/ns/net",
-                _ => "6",
-            };
-            FilterLine::parse(&format!("{name} {value}")).expect("a filter").filter
-        };
-        let refused = typed(kind.name).resolve(&info, Namespaces::scan).expect_err(field).to_string();
+        let refused = example(kind).resolve(&info, Namespaces::scan).expect_err(field).to_string();
         let words = format!("--{} can't be used on this kernel, which has no {field}", kind.name);
         assert!(refused.starts_with(&words), "{refused}");
-        let other = KINDS.iter().find(|other| !other.needs.contains(&field) && other.name != "reason");
-        let other = other.expect("another kind");
-        assert!(typed(other.name).resolve(&info, Namespaces::scan).is_ok(), "{}", other.name);
+        let other = KINDS.iter().find(|other| !other.needs.contains(&field)).expect("another kind");
+        assert!(example(other).resolve(&info, Namespaces::scan).is_ok(), "{}", other.name);
     }
 }
 
@@ -106,11 +118,14 @@ fn filters_look_at_fields_that_there_are() {
 }
 
 #[test]
-fn every_kind_has_a_bit_of_its_own() {
+fn every_kind_has_a_bit_of_its_own_and_every_bit_its_kind() {
     let mut all = FilterKinds::default();
     for kind in KINDS {
         assert!(!all.has(kind.bit), "{}", kind.name);
         all.add(kind.bit);
+    }
+    for bit in FilterKinds::ALL {
+        assert!(all.has(*bit), "{bit:?} has no entry");
     }
 }
 
@@ -213,23 +228,10 @@ fn no_filter_refuses_nothing_and_is_called_none() {
 
 #[test]
 fn each_kind_in_use_sets_its_own_bit() {
-    let port = || parsed(&["80"]);
-    let host = || parsed(&["10.0.0.1"]);
-    let none = FilterArgs::default;
-    for (args, kind) in [
-        (FilterArgs { port: port(), ..none() }, FilterKinds::PORT),
-        (FilterArgs { sport: port(), ..none() }, FilterKinds::SPORT),
-        (FilterArgs { dport: port(), ..none() }, FilterKinds::DPORT),
-        (FilterArgs { host: host(), ..none() }, FilterKinds::HOST),
-        (FilterArgs { src: host(), ..none() }, FilterKinds::SRC),
-        (FilterArgs { dst: host(), ..none() }, FilterKinds::DST),
-        (FilterArgs { proto: parsed(&["tcp"]), ..none() }, FilterKinds::PROTO),
-        (FilterArgs { reason: vec!["no_socket".to_owned()], ..none() }, FilterKinds::REASON),
-        (FilterArgs { mark: parsed(&["1"]), ..none() }, FilterKinds::MARK),
-        (FilterArgs { len: parsed(&["1"]), ..none() }, FilterKinds::LEN),
-    ] {
-        let filter = resolve(&args).expect("all is known");
-        assert_eq!(filter.kinds, kind, "{args}");
+    for kind in KINDS {
+        let filter = example(kind).resolve(&testing::info(reasons()), Namespaces::scan);
+        let filter = filter.expect("all is known");
+        assert_eq!(filter.kinds, kind.bit, "{}", kind.name);
         assert!(!filter.is_empty());
     }
 }
