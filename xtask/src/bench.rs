@@ -335,8 +335,8 @@ fn flood_for(lab: &Flood, sender: usize, time: Duration) -> Result<(u64, Duratio
 /// The number behind the last `word` in the text.
 fn number_after(text: &str, word: &str) -> Result<u64> {
     let rest = text.rsplit_once(&format!("{word} ")).with_context(|| format!("no {word:?} in {text:?}"))?.1;
-    let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    Ok(digits.parse()?)
+    let digits = rest.split(|c: char| !c.is_ascii_digit() && c != ',').next().unwrap_or_default();
+    Ok(digits.replace(',', "").parse()?)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -434,4 +434,20 @@ fn cpu_model() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     model.map_or("unknown CPU", |(_, name)| name).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_as_the_books_write_it() {
+        let books = "lossdrop: info: seen 1,400,123 = shown 100 + suppressed 1,400,023 + filtered 0 + lost 0";
+        let read = |word| number_after(books, word).ok();
+        assert_eq!(
+            (read("seen"), read("suppressed"), read("lost")),
+            (Some(1_400_123), Some(1_400_023), Some(0))
+        );
+        assert_eq!(read("hidden"), None);
+    }
 }

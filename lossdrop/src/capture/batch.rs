@@ -15,7 +15,7 @@ pub struct Batch {
 
 impl Batch {
     /// A batch is full at this size; what is behind it waits for the next.
-    const FULL: usize = 2 << 20;
+    const FULL: usize = 1 << 20;
 
     /// An empty one for events of this layout.
     pub fn new(layout: Layout, clock: Clock) -> Self {

@@ -71,7 +71,7 @@ impl Recording {
             withheld: 0,
         };
         let mut recording =
-            Self::new(Names { reasons: reasons(&text("reasons")?), symbols: symbols(folder)? });
+            Self::new(Names { reasons: reasons(&text("reasons")?), symbols: symbols(folder)?.into() });
         let mut batch = Batch::new(layout, Clock::started_at(offset_ns));
         while let Ok(event) = fs::read(folder.join(format!("{}.event", batch.len()))) {
             batch.push(&event);

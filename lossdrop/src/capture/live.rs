@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Start {
     pub info: Rc<KernelInfo>,
-    names: Rc<Names>,
+    names: Names,
     debug: bool,
 }
 
@@ -42,8 +42,9 @@ impl Start {
                 "the kernel hides its addresses (kernel.kptr_restrict, or no CAP_SYSLOG): locations are shown as numbers"
             );
         }
-        let names = Names { reasons: info.has_reason().then(|| info.reasons.clone()), symbols };
-        Ok(Self { info: info.into(), names: names.into(), debug })
+        let names =
+            Names { reasons: info.has_reason().then(|| info.reasons.clone()), symbols: symbols.into() };
+        Ok(Self { info: info.into(), names, debug })
     }
 
     /// Loads the kernel program and attaches it. Every drop from now on is counted.
@@ -51,7 +52,7 @@ impl Start {
         let options = Options { debug: self.debug, ..options };
         let (kernel, ring) = Kernel::start(&self.info, &options)?;
         let layout = self.info.layout(&options);
-        Ok(Live { kernel, ring, layout, names: Rc::clone(&self.names), has_more: false })
+        Ok(Live { kernel, ring, layout, names: self.names.clone(), has_more: false })
     }
 }
 
@@ -61,7 +62,7 @@ pub struct Live {
     kernel: Kernel,
     ring: Ring,
     layout: Layout,
-    names: Rc<Names>,
+    names: Names,
     /// The last batch was full: more waits in the ring.
     has_more: bool,
 }
@@ -73,7 +74,7 @@ impl Live {
     }
 
     pub(super) fn names(&self) -> Names {
-        (*self.names).clone()
+        self.names.clone()
     }
 
     pub(super) async fn wait(&mut self, gather: Duration) {

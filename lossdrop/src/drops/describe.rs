@@ -90,7 +90,7 @@ impl Describer {
         if new > 0
             && let Some(symbols) = symbols.reloaded()
         {
-            self.names.symbols = symbols;
+            self.names.symbols = symbols.into();
             self.cache.clear();
             // Those of modules that are there no more.
             self.met.clear();
@@ -175,16 +175,16 @@ mod tests {
 
     #[test]
     fn a_module_that_came_later_is_named() {
-        let mut describer = Describer::new(Names { reasons: None, symbols: Symbols::outdated() });
+        let mut describer = Describer::new(Names { reasons: None, symbols: Symbols::outdated().into() });
         let key = DropKey { location: 0x10, ..DropKey::default() };
         let described = describer.describe(&DropKey::default());
         describer.cache.insert(key, described);
         assert_eq!(describer.names.symbols.len(), Symbols::load().expect("kallsyms can be read").len());
-        describer.names.symbols = Symbols::outdated();
+        describer.names.symbols = Symbols::outdated().into();
         describer.keep_up([0x10].into_iter());
         assert!(!describer.names.symbols.is_empty() && describer.cache.is_empty());
         // Met before: nothing is read.
-        describer.names.symbols = Symbols::outdated();
+        describer.names.symbols = Symbols::outdated().into();
         describer.met.insert(0x10);
         describer.keep_up([0x10].into_iter());
         assert!(describer.names.symbols.is_empty());

@@ -1,5 +1,7 @@
 //! Names for the numbers in an event.
 
+use std::rc::Rc;
+
 use super::{reasons::Reasons, symbols::Symbols};
 
 /// What a kernel calls its reasons and its functions.
@@ -7,5 +9,6 @@ use super::{reasons::Reasons, symbols::Symbols};
 pub struct Names {
     /// `None` on a kernel that has no reasons.
     pub reasons: Option<Reasons>,
-    pub symbols: Symbols,
+    /// Many megabytes: shared.
+    pub symbols: Rc<Symbols>,
 }

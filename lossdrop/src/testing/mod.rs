@@ -52,7 +52,7 @@ pub(crate) fn names() -> Names {
                    ffff000000003000 T tcp_v4_rcv\n\
                    ffff000000003800 T ip_local_deliver\n\
                    ffff000000004000 T _etext\n";
-    Names { reasons: Some(reasons), symbols: Symbols::read(symbols.as_bytes()).expect("a table") }
+    Names { reasons: Some(reasons), symbols: Symbols::read(symbols.as_bytes()).expect("a table").into() }
 }
 
 pub(crate) fn describer() -> Describer {
