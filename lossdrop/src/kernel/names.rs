@@ -9,6 +9,6 @@ use super::{reasons::Reasons, symbols::Symbols};
 pub struct Names {
     /// `None` on a kernel that has no reasons.
     pub reasons: Option<Reasons>,
-    /// Many megabytes: shared.
+    /// Some megabytes: shared.
     pub symbols: Rc<Symbols>,
 }
