@@ -50,8 +50,8 @@ pub trait Provider {
 }
 
 /// Those that there are, each asked before the next.
-pub(super) fn providers() -> [Box<dyn Provider>; 3] {
-    [Box::new(Host::find()), Box::new(IpNetns::find()), Box::new(Containers)]
+pub(super) fn providers() -> Vec<Box<dyn Provider>> {
+    vec![Box::new(Host::find()), Box::new(IpNetns::find()), Box::new(Containers)]
 }
 
 /// The first namespace.
