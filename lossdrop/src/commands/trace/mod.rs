@@ -23,12 +23,7 @@ use crate::{
     filter::FilterArgs,
     identity::Namespaces,
     kernel::{Filter, KernelInfo, Options, load::Way},
-    output::{
-        Lines, Sink as _, Sinks,
-        json::Json,
-        text::Text,
-        writer::{self, Writer},
-    },
+    output::{Lines, Sink as _, Sinks, json::Json, text::Text, writer::Writer},
     text::span::Span,
 };
 
@@ -123,7 +118,7 @@ impl Args {
             sinks.push(Lines::new(Text::new(wants_color(), hex, self.stack, TimeZone::system()), screen));
         }
         if let Some(path) = &self.json_file {
-            sinks.push(Lines::new(json(), Writer::to(writer::create(path)?)?));
+            sinks.push(Lines::new(json(), Writer::create(path)?));
         }
         Ok(sinks)
     }

@@ -7,7 +7,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::fs::OpenOptionsExt as _,
     },
-    path::Path,
+    path::{Path, PathBuf},
     sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -26,6 +26,8 @@ pub(crate) struct Writer {
     failed: Option<io::Error>,
     /// What is written to, if it can tell that its reader is gone.
     output: Option<OwnedFd>,
+    /// Of a file that was asked for by its name.
+    path: Option<PathBuf>,
 }
 
 /// Buffers that may wait for the writer.
@@ -45,7 +47,7 @@ impl Writer {
             // Best effort: the receiver is gone only when the run is over.
             let _ = outcome.send(written);
         });
-        Self { buffers: Some(buffers), result, thread: Some(thread), failed: None, output: None }
+        Self { buffers: Some(buffers), result, thread: Some(thread), failed: None, output: None, path: None }
     }
 
     /// To a file, or whatever else has a descriptor.
@@ -56,6 +58,14 @@ impl Writer {
         let own = output.as_fd().try_clone_to_owned()?;
         let writer = Self::new(File::from(output.as_fd().try_clone_to_owned()?));
         Ok(Self { output: Some(own), ..writer })
+    }
+
+    /// To a new file, as [`create`] makes it.
+    ///
+    /// # Errors
+    /// Those of `create`.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        Ok(Self { path: Some(path.to_owned()), ..Self::to(create(path)?)? })
     }
 
     /// Hands the buffer over if there is room; true if it is empty afterwards.
@@ -90,9 +100,10 @@ impl Writer {
     /// # Errors
     /// When writing fails: [`io::ErrorKind::BrokenPipe`] where the reader is gone.
     pub(crate) fn close(&mut self, last: Vec<u8>) -> Result<()> {
-        self.finish(last).map_err(|error| {
-            let error = if self.is_abandoned() { io::ErrorKind::BrokenPipe.into() } else { error };
-            error.into()
+        self.finish(last).map_err(|error| match self.path.take() {
+            _ if self.is_abandoned() => Error::Output(io::ErrorKind::BrokenPipe.into()),
+            Some(path) => Error::File { path, source: error },
+            None => Error::Output(error),
         })
     }
 

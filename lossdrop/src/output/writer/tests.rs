@@ -80,3 +80,10 @@ fn a_file_is_never_written_over_and_a_device_is_taken_as_it_is() {
     assert!(create(Path::new("/dev/null")).is_ok());
     std::fs::remove_dir_all(&folder).expect("it is ours");
 }
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let mut writer = Writer::create(Path::new("/dev/full")).expect("a device is written to as it is");
+    let error = writer.close(b"line\n".to_vec()).expect_err("it is full").to_string();
+    assert!(error.starts_with("cannot write /dev/full: No space left"), "{error}");
+}
