@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::unistd::Pid;
@@ -17,6 +18,9 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// The end of the shell's prompt, behind the exit code of what ran last and the number of the next command.
 const READY: &str = " ready>";
+
+/// A screen that has stayed the same for so long has been drawn to its end; the views refresh much more slowly.
+const DRAWN: Duration = Duration::from_millis(20);
 
 /// The lines of a screen, without the blanks at their ends.
 pub type Screen = Vec<String>;
@@ -121,15 +125,19 @@ impl Tmux {
         self.tell(&["capture-pane", "-e", "-N", "-p"])
     }
 
-    /// Waits until the screen satisfies `cond`, and returns it.
+    /// Waits until the screen satisfies `cond`, and returns it: not one that is still being drawn.
     ///
     /// # Errors
     /// When it does not in time; with what is on it.
     pub fn wait_for(&self, what: &str, cond: impl Fn(&Screen) -> bool) -> Result<Screen> {
         let mut screen = Screen::new();
+        let mut since = Instant::now();
         wait_until(what, START_LIMIT, || {
-            screen = self.screen()?;
-            Ok(cond(&screen))
+            let now = self.screen()?;
+            if now != screen {
+                (screen, since) = (now, Instant::now());
+            }
+            Ok(since.elapsed() >= DRAWN && cond(&screen))
         })
         .with_context(|| format!("on the screen:\n{}", screen.join("\n")))?;
         Ok(screen)
